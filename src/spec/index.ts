@@ -1,0 +1,7 @@
+export { chainIds, digestHex, digestOf, isDigest, parseDigest, type ChainId, type DiffId, type Digest } from './digest.ts';
+export * from './oci-image.ts';
+export type * from './container.ts';
+export type * from './network.ts';
+export type * from './volume.ts';
+export type * from './event.ts';
+export type * from './oci-runtime.ts';
