@@ -1,0 +1,35 @@
+import type { Digest } from '../spec/index.ts';
+
+export interface BlobInfo {
+  digest: Digest;
+  sizeBytes: number;
+}
+
+/**
+ * Content-addressed blobs, kept on disk in OCI layout (`blobs/sha256/<hex>`). A blob is there whole or not at all: bytes
+ * are written to a temporary file, verified, synced and renamed.
+ */
+export interface ContentStore {
+  has(digest: Digest): boolean;
+  /** @throws {EngineError} `not-found` */
+  stat(digest: Digest): BlobInfo;
+  /** Path of the blob's file, for readers in worker threads. @throws {EngineError} `not-found` */
+  path(digest: Digest): string;
+  /** Whole blob in memory, verified; for manifests and configs (at most 8 MiB). */
+  read(digest: Digest): Promise<Buffer>;
+  /** Stores bytes in memory; idempotent. Returns their digest. */
+  put(bytes: Uint8Array): Promise<BlobInfo>;
+  /** Begins a blob of unknown or known digest; dispose without commit discards it. */
+  ingest(options?: { expected?: Digest; expectedSizeBytes?: number; signal?: AbortSignal }): Promise<BlobWriter>;
+  /** No error when it is not there. The caller knows that nothing refers to it. */
+  delete(digest: Digest): Promise<void>;
+  list(): AsyncIterable<BlobInfo>;
+  /** Removes temporary files of ingests that a crash left. */
+  sweep(): Promise<void>;
+}
+
+export interface BlobWriter extends AsyncDisposable {
+  write(chunk: Uint8Array): Promise<void>;
+  /** @throws {EngineError} `data-loss` when digest or size are not the expected ones; nothing is stored then. */
+  commit(): Promise<BlobInfo>;
+}

@@ -1,0 +1,78 @@
+import type { ChainId, Descriptor, Digest, ImageConfig, Platform } from '../spec/index.ts';
+
+/** One image of one platform as this engine runs it. `id` is the digest of its config, as in Docker's classic store. */
+export interface Image {
+  id: Digest;
+  config: ImageConfig;
+  /** The config's exact bytes, so that the id stays what it is. */
+  manifest: Descriptor | null;
+  /** Familiar references `busybox:latest`; sorted. */
+  tags: string[];
+  /** `busybox@sha256:…` */
+  digests: string[];
+  /** Sum of the uncompressed layers. */
+  sizeBytes: number;
+  /** Id of the image this one was committed or built from here, or ''. */
+  parent: string;
+  lastTaggedAtMs: number | null;
+  /** Top chain id; null for an image without layers. */
+  chainId: ChainId | null;
+}
+
+/** Progress as Docker streams it for load, pull and import. */
+export interface ImageProgress {
+  id?: string;
+  status?: string;
+  stream?: string;
+  progressDetail?: { current?: number; total?: number };
+  aux?: unknown;
+}
+
+export interface RemovedImage {
+  kind: 'untagged' | 'deleted';
+  reference: string;
+}
+
+export interface Images {
+  open(): Promise<void>;
+  list(): Image[];
+  /** By reference, id, or unique id prefix. @throws {EngineError} `not-found` "No such image: x" */
+  get(nameOrId: string): Image;
+  has(nameOrId: string): boolean;
+  tag(nameOrId: string, repository: string, tag: string): Promise<void>;
+  /** Docker's rules: untags; deletes when last; `conflict` when used by `usedBy`'s containers unless forced. */
+  remove(
+    nameOrId: string,
+    options: { force: boolean; prune: boolean; usedBy: (imageId: Digest) => { id: string; running: boolean }[] },
+  ): Promise<RemovedImage[]>;
+  /** docker-archive or OCI layout; tar plain, gzip or zstd. Returns the names loaded. */
+  load(
+    archive: AsyncIterable<Uint8Array>,
+    options: { onProgress?: (progress: ImageProgress) => void; signal?: AbortSignal; platform?: Platform },
+  ): Promise<{ ids: Digest[]; tags: string[] }>;
+  /** Dual layout (docker-archive and OCI), several images, streamed. */
+  save(names: readonly string[], options: { signal?: AbortSignal }): AsyncIterable<Uint8Array>;
+  /** One tar as one layer. */
+  import(
+    archive: AsyncIterable<Uint8Array>,
+    options: {
+      reference?: string;
+      message?: string;
+      changes?: readonly string[];
+      platform?: Platform;
+      signal?: AbortSignal;
+      source?: string;
+    },
+  ): Promise<Image>;
+  /** A layer tar on top of an image, with a new config: commit and build. */
+  createFromLayer(request: {
+    parent: Image | null;
+    /** Null: configuration only. */
+    layer: AsyncIterable<Uint8Array> | null;
+    config: ImageConfig;
+    reference?: string;
+  }): Promise<Image>;
+  /** Base images on a machine with no registry: `busybox` (Debian's busybox-static), `debian:<suite>` (mmdebstrap). */
+  bootstrap(name: string, options: { onProgress?: (text: string) => void; signal?: AbortSignal }): Promise<Image>;
+  history(nameOrId: string): { id: string; created: number; createdBy: string; tags: string[]; sizeBytes: number; comment: string }[];
+}

@@ -1,0 +1,48 @@
+import type { ChainId } from '../spec/index.ts';
+
+/**
+ * File trees. A *layer* is committed, immutable and named by its chain id; an *active* snapshot is a container's (or
+ * build step's) writable tree on top of a layer, named by a key of its owner (64 hex). Records are rebuilt from the
+ * directories themselves, so a crash at any moment leaves each layer and active snapshot whole or absent after sweep().
+ */
+export interface Snapshotter {
+  /** Docker's driver name: `overlay2`, `vfs`. */
+  readonly driver: string;
+  hasLayer(chainId: ChainId): boolean;
+  /**
+   * Makes a layer: `fill` gets an empty directory and writes the layer's own entries to it (overlay form: whiteouts are
+   * 0/0 character devices, opaque directories carry trusted.overlay.opaque). Atomic; concurrent calls for one chain id
+   * share one fill. For a copying snapshotter the directory holds the parent's files already and `fill` gets
+   * `form: 'merged'`, in which whiteouts are deletions.
+   */
+  createLayer(
+    chainId: ChainId,
+    parent: ChainId | null,
+    fill: (directory: string, form: 'overlay' | 'merged') => Promise<void>,
+  ): Promise<void>;
+  /** Bytes on disk of the layer's own entries, counted once and kept. */
+  layerSizeBytes(chainId: ChainId): Promise<number>;
+  /** The caller knows that no image, layer or active snapshot needs it. */
+  removeLayer(chainId: ChainId): Promise<void>;
+  layers(): ChainId[];
+  /** Directories for a reader of a layer chain, top first. */
+  layerDirectories(chainId: ChainId): string[];
+
+  /** Makes the writable tree; synchronous and cheap (three mkdirs) for overlay. Throws `already-exists`. */
+  prepare(key: string, parent: ChainId | null): Promise<void>;
+  /** Mounts it (idempotent) and returns the root's path. */
+  mount(key: string): Promise<string>;
+  /** No error when not mounted. */
+  unmount(key: string): Promise<void>;
+  /** Unmounts and deletes; no error when gone. */
+  remove(key: string): Promise<void>;
+  active(): string[];
+  /** Where a container's root is mounted, and Docker's `GraphDriver.Data` members. */
+  describe(key: string): { rootPath: string; data: Record<string, string> };
+  /** What changed against the parent, sorted by path as Docker sorts it. */
+  changes(key: string): Promise<{ path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
+  /** Bytes written to the active snapshot. */
+  usageBytes(key: string): Promise<number>;
+  /** Removes half-made layers and whatever is not in `keep` (keys of active snapshots); called at start. */
+  sweep(keep: ReadonlySet<string>): Promise<void>;
+}

@@ -1,0 +1,75 @@
+/**
+ * Child processes on the hot path: posix_spawn(3), which does not copy the engine's page tables (0.3 ms against the
+ * 2 ms of node:child_process), with exit seen through a pidfd.
+ */
+export interface SpawnOptions {
+  /** Absolute path. */
+  path: string;
+  /** argv, argv[0] included. */
+  argv: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  cwd?: string;
+  /**
+   * Descriptors of the child by number: a descriptor of ours, or 'null' for /dev/null. 0, 1 and 2 default to 'null'.
+   * All others of ours are closed in the child. The caller keeps, and closes, its own descriptors.
+   */
+  fds?: Readonly<Record<number, number | 'null'>>;
+  /** Starts the child as a session leader. */
+  newSession?: boolean;
+}
+
+export interface ExitStatus {
+  /** 0-255, or null when a signal ended it. */
+  exitCode: number | null;
+  /** Signal number, or null. */
+  signal: number | null;
+}
+
+export interface SpawnedProcess {
+  readonly pid: number;
+  /** Resolves once, when the child has been reaped. */
+  readonly exited: Promise<ExitStatus>;
+  kill(signal: number): void;
+}
+
+export interface ProcessSpawner {
+  /** @throws {SyscallError} when the program cannot be started (ENOENT, EACCES …). */
+  spawn(options: SpawnOptions): SpawnedProcess;
+  /** Runs to the end and collects output (at most 1 MiB each). Never throws for a non-zero exit. */
+  run(
+    options: Omit<SpawnOptions, 'fds'> & { stdin?: string | Uint8Array; signal?: AbortSignal },
+  ): Promise<ExitStatus & { stdout: string; stderr: string }>;
+  /** A pipe of two CLOEXEC descriptors: [read end, write end]. */
+  pipe(): [number, number];
+  /** Resolves when the process (need not be a child) is gone; at once when it is gone already. */
+  waitForExit(pid: number, signal?: AbortSignal): Promise<void>;
+}
+
+/**
+ * A connected SOCK_SEQPACKET unix socket (conmon's attach socket), which net.Socket refuses by type.
+ * Packets keep their borders. Reading stops while paused, so that the writer feels back-pressure.
+ */
+export interface PacketSocket {
+  onPacket: (packet: Buffer) => void;
+  /** Called once, at end of stream, on error (given) or after close(). */
+  onClose: (error?: Error) => void;
+  /** Resolves when the kernel has taken the packet; rejects when the socket is closed. */
+  send(packet: Uint8Array): Promise<void>;
+  /** shutdown(SHUT_WR): the other side reads end of file, packets still arrive here. */
+  shutdownWrite(): void;
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
+
+/** Waits on descriptors that libuv refuses: one epoll instance, waited for on a thread of the FFI's pool. */
+export interface DescriptorWatcher {
+  /** Connects to a SOCK_SEQPACKET unix socket; paths longer than sun_path are reached through /proc/self/fd. */
+  connectPacket(path: string): PacketSocket;
+  /** A unix stream server socket on which each connection sends one descriptor (OCI console-socket protocol). */
+  listenForDescriptor(path: string): { received: Promise<number>; close(): void };
+  /** Calls back when readable (level-triggered, one call per wake-up) until removed. */
+  watchReadable(fd: number, onReadable: () => void): { remove(): void };
+  /** Ends the waiting thread; pending watches are dropped. */
+  close(): void;
+}
