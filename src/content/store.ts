@@ -20,7 +20,11 @@ export interface ContentStore {
   /** Stores bytes in memory; idempotent. Returns their digest. */
   put(bytes: Uint8Array): Promise<BlobInfo>;
   /** Begins a blob of unknown or known digest; dispose without commit discards it. */
-  ingest(options?: { expected?: Digest; expectedSizeBytes?: number; signal?: AbortSignal }): Promise<BlobWriter>;
+  ingest(options?: {
+    expected?: Digest;
+    expectedSizeBytes?: number;
+    signal?: AbortSignal;
+  }): Promise<BlobWriter>;
   /** No error when it is not there. The caller knows that nothing refers to it. */
   delete(digest: Digest): Promise<void>;
   list(): AsyncIterable<BlobInfo>;

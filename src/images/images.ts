@@ -43,7 +43,11 @@ export interface Images {
   /** Docker's rules: untags; deletes when last; `conflict` when used by `usedBy`'s containers unless forced. */
   remove(
     nameOrId: string,
-    options: { force: boolean; prune: boolean; usedBy: (imageId: Digest) => { id: string; running: boolean }[] },
+    options: {
+      force: boolean;
+      prune: boolean;
+      usedBy: (imageId: Digest) => { id: string; running: boolean }[];
+    },
   ): Promise<RemovedImage[]>;
   /** docker-archive or OCI layout; tar plain, gzip or zstd. Returns the names loaded. */
   load(
@@ -73,6 +77,11 @@ export interface Images {
     reference?: string;
   }): Promise<Image>;
   /** Base images on a machine with no registry: `busybox` (Debian's busybox-static), `debian:<suite>` (mmdebstrap). */
-  bootstrap(name: string, options: { onProgress?: (text: string) => void; signal?: AbortSignal }): Promise<Image>;
-  history(nameOrId: string): { id: string; created: number; createdBy: string; tags: string[]; sizeBytes: number; comment: string }[];
+  bootstrap(
+    name: string,
+    options: { onProgress?: (text: string) => void; signal?: AbortSignal },
+  ): Promise<Image>;
+  history(
+    nameOrId: string,
+  ): { id: string; created: number; createdBy: string; tags: string[]; sizeBytes: number; comment: string }[];
 }

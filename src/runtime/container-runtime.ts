@@ -88,7 +88,10 @@ export interface ContainerRuntime {
    * After an engine restart: the task of a container that this runtime created earlier, running or ended while we were
    * away (then `exited` resolves at once); undefined when nothing is left of it.
    */
-  adopt(id: string, options: { runtime?: { path: string; args: readonly string[] } }): Promise<RuntimeTask | undefined>;
+  adopt(
+    id: string,
+    options: { runtime?: { path: string; args: readonly string[] } },
+  ): Promise<RuntimeTask | undefined>;
   /** As adopt, for a running exec session. */
   adoptExec(containerId: string, execId: string): Promise<RuntimeTask | undefined>;
   /** The ids with state on disk, for the sweep at start. */

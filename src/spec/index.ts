@@ -1,4 +1,13 @@
-export { chainIds, digestHex, digestOf, isDigest, parseDigest, type ChainId, type DiffId, type Digest } from './digest.ts';
+export {
+  chainIds,
+  digestHex,
+  digestOf,
+  isDigest,
+  parseDigest,
+  type ChainId,
+  type DiffId,
+  type Digest,
+} from './digest.ts';
 export * from './oci-image.ts';
 export type * from './container.ts';
 export type * from './network.ts';

@@ -15,7 +15,7 @@ export function writeFileAtomic(
   const fd = openSync(temporary, 'wx', options.mode ?? 0o600);
   try {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
     if (options.durable === true) fsyncSync(fd);
   } catch (error) {
     closeSync(fd);
