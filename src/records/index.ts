@@ -1,1 +1,2 @@
 export type * from './records.ts';
+export { memoryRecords, openRecords } from './sqlite-records.ts';
