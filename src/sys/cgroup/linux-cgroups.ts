@@ -1,0 +1,255 @@
+import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SyscallError, errorMessage } from '../../errors/index.ts';
+import type { CgroupSetup, CgroupStats, Cgroups } from '../cgroup.ts';
+import type { Syscall } from '../syscall.ts';
+import { cgroupDirectory, sliceDirectory } from './cgroups-path.ts';
+import { isCgroup2, readHierarchies, systemdAnswers, type Hierarchy } from './hierarchies.ts';
+
+export interface LinuxCgroupsOptions {
+  syscall: Pick<Syscall, 'mount' | 'unmount' | 'kill'>;
+  /** Forces a driver; absent: systemd where cgroup v2 and systemd are there, else cgroupfs. */
+  driver?: 'cgroupfs' | 'systemd' | undefined;
+  /** Default /sys/fs/cgroup. */
+  root?: string;
+}
+
+/** Source of the mounts we make, so that any engine on this machine knows them again, whoever died in between. */
+const MOUNT_SOURCE = 'coracle';
+const REMOVE_TIMEOUT_MS = 5000;
+
+/** cgroups of this machine, v1 (also mounted beside an empty-handed v2) and v2, through their files. */
+export class LinuxCgroups implements Cgroups {
+  readonly setup: CgroupSetup;
+  readonly #syscall: LinuxCgroupsOptions['syscall'];
+  readonly #root: string;
+  readonly #controllersFile: string;
+  readonly #parents = new Set<string>();
+  readonly #refused = new Set<string>();
+  #hierarchies: Hierarchy[];
+
+  /** @throws {EngineError} `unavailable` when no cgroup tree is mounted. */
+  constructor(options: LinuxCgroupsOptions) {
+    this.#syscall = options.syscall;
+    this.#root = options.root ?? '/sys/fs/cgroup';
+    this.#hierarchies = readHierarchies(this.#root);
+    const unified = isCgroup2(this.#root);
+    const mode = unified ? 'unified' : isCgroup2(join(this.#root, 'unified')) ? 'hybrid' : 'legacy';
+    const driver = options.driver ?? (unified && systemdAnswers() ? 'systemd' : 'cgroupfs');
+    this.setup = { mode, version: unified ? 2 : 1, driver, notes: [] };
+    this.#controllersFile = join(this.#root, 'unified', 'cgroup.controllers');
+  }
+
+  ensureUsable(): void {
+    if (this.setup.mode !== 'hybrid') return;
+    const controllers = readText(this.#controllersFile)?.trim();
+    if (controllers === undefined || controllers === '') return;
+    for (const controller of controllers.split(' ')) this.#mountAsV1(controller);
+    this.#hierarchies = readHierarchies(this.#root);
+  }
+
+  restore(): void {
+    for (const parent of this.#parents) {
+      // Fails, as it should, while anything is left inside.
+      for (const { mountPoint } of this.#hierarchies) tryRemove(join(mountPoint, parent));
+    }
+    this.#parents.clear();
+    if (this.setup.mode !== 'hybrid') return;
+    for (const { mountPoint, source, version } of readHierarchies(this.#root)) {
+      if (version !== 1 || source !== MOUNT_SOURCE || subdirectories(mountPoint).length > 0) continue;
+      try {
+        this.#syscall.unmount(mountPoint);
+        rmdirSync(mountPoint);
+        this.#note(`cgroup controller ${mountPoint.slice(this.#root.length + 1)} given back to cgroup v2`);
+      } catch (error) {
+        this.#note(`cannot unmount ${mountPoint}: ${errorMessage(error)}`);
+      }
+    }
+    this.#hierarchies = readHierarchies(this.#root);
+  }
+
+  processes(cgroupsPath: string): number[] {
+    const directory = cgroupDirectory(cgroupsPath);
+    const pids = new Set<number>();
+    for (const { mountPoint } of this.#hierarchies) {
+      for (const path of tree(join(mountPoint, directory))) {
+        for (const pid of (readText(join(path, 'cgroup.procs')) ?? '').split('\n')) {
+          if (pid !== '' && pid !== '0') pids.add(Number(pid));
+        }
+      }
+      // Any one hierarchy that has the cgroup knows all of its processes.
+      if (pids.size > 0) break;
+    }
+    return [...pids];
+  }
+
+  oomKills(cgroupsPath: string): number {
+    const directory = cgroupDirectory(cgroupsPath);
+    const memory = this.#directoryOf('memory', directory);
+    if (memory === undefined) return 0;
+    // v2 counts descendants in, v1 does not.
+    if (this.setup.version === 2) return keyed(join(memory, 'memory.events'), 'oom_kill');
+    return tree(memory).reduce((sum, path) => sum + keyed(join(path, 'memory.oom_control'), 'oom_kill'), 0);
+  }
+
+  stats(cgroupsPath: string): CgroupStats {
+    const directory = cgroupDirectory(cgroupsPath);
+    const v2 = this.setup.version === 2;
+    const at = (controller: string, file: string) => {
+      const path = this.#directoryOf(controller, directory);
+      return path === undefined ? undefined : readText(join(path, file))?.trim();
+    };
+    const limit = at('memory', v2 ? 'memory.max' : 'memory.limit_in_bytes');
+    const cpuDirectory = this.#directoryOf('cpu', directory);
+    return {
+      memoryUsageBytes: Number(at('memory', v2 ? 'memory.current' : 'memory.usage_in_bytes') ?? 0),
+      memoryLimitBytes: limit === undefined ? 0 : memoryLimit(limit),
+      oomKills: this.oomKills(cgroupsPath),
+      pidsCurrent: Number(at('pids', 'pids.current') ?? 0),
+      cpuUsageNanos: v2
+        ? BigInt(cpuDirectory === undefined ? 0 : keyed(join(cpuDirectory, 'cpu.stat'), 'usage_usec')) * 1000n
+        : BigInt(at('cpuacct', 'cpuacct.usage') ?? 0),
+    };
+  }
+
+  async remove(cgroupsPath: string): Promise<void> {
+    const directory = cgroupDirectory(cgroupsPath);
+    if (dirname(directory) !== '.' && !cgroupsPath.includes(':')) this.#parents.add(dirname(directory));
+    const deadline = performance.now() + REMOVE_TIMEOUT_MS;
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
+      const left = this.#hierarchies.filter(({ mountPoint }) => !removeTree(join(mountPoint, directory)));
+      const [first] = left;
+      if (first === undefined) return;
+      if (performance.now() > deadline) {
+        throw new SyscallError('rmdir', 'EBUSY', join(first.mountPoint, directory));
+      }
+      this.#killAll(cgroupsPath, directory);
+      await delay(pauseMs);
+    }
+  }
+
+  children(parent: string): string[] {
+    const [slice, prefix] = parent.split(':');
+    const systemd = slice !== undefined && prefix !== undefined;
+    const directory = systemd ? sliceDirectory(slice) : cgroupDirectory(parent);
+    if (!systemd) this.#parents.add(directory);
+    const names = new Set<string>();
+    for (const { mountPoint } of this.#hierarchies) {
+      for (const name of subdirectories(join(mountPoint, directory))) {
+        if (!systemd) names.add(name);
+        else if (name.startsWith(`${prefix}-`) && name.endsWith('.scope')) {
+          names.add(name.slice(prefix.length + 1, -'.scope'.length));
+        }
+      }
+    }
+    return [...names];
+  }
+
+  #mountAsV1(controller: string): void {
+    const target = join(this.#root, controller);
+    if (this.#refused.has(controller)) return;
+    try {
+      mkdirSync(target, { recursive: true });
+      this.#syscall.mount(MOUNT_SOURCE, target, 'cgroup', 0, controller);
+      this.#note(`cgroup controller ${controller} moved from v2 to v1: crun refuses a hybrid otherwise`);
+    } catch (error) {
+      this.#refused.add(controller);
+      this.#note(`cannot mount cgroup controller ${controller} as v1: ${errorMessage(error)}`);
+      tryRemove(target);
+    }
+  }
+
+  #killAll(cgroupsPath: string, directory: string): void {
+    for (const { mountPoint, controllers, version } of this.#hierarchies) {
+      // A frozen process does not die.
+      if (controllers.includes('freezer')) tryWrite(join(mountPoint, directory, 'freezer.state'), 'THAWED');
+      if (version === 2) tryWrite(join(mountPoint, directory, 'cgroup.kill'), '1');
+    }
+    for (const pid of this.processes(cgroupsPath)) {
+      try {
+        this.#syscall.kill(pid, 9);
+      } catch (error) {
+        if (!(error instanceof SyscallError && error.errno === 'ESRCH')) throw error;
+      }
+    }
+  }
+
+  /** Where a controller keeps this cgroup's files; undefined when the controller is in no hierarchy. */
+  #directoryOf(controller: string, directory: string): string | undefined {
+    const hierarchy =
+      this.setup.version === 2
+        ? this.#hierarchies.find(({ version }) => version === 2)
+        : this.#hierarchies.find(({ controllers }) => controllers.includes(controller));
+    return hierarchy === undefined ? undefined : join(hierarchy.mountPoint, directory);
+  }
+
+  #note(text: string): void {
+    if (!this.setup.notes.includes(text)) this.setup.notes.push(text);
+  }
+}
+
+/** The file's text; undefined when it is not there (cgroup gone, controller not enabled). */
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENODEV' || code === 'EOPNOTSUPP') return undefined;
+    throw error;
+  }
+}
+
+/** Value of `key <number>` lines; 0 when there is none. */
+function keyed(path: string, key: string): number {
+  for (const line of (readText(path) ?? '').split('\n')) {
+    if (line.startsWith(`${key} `)) return Number(line.slice(key.length + 1));
+  }
+  return 0;
+}
+
+/** 0 for "no limit": `max` in v2, the largest page-aligned count in v1. */
+function memoryLimit(text: string): number {
+  const value = text === 'max' ? 0 : Number(text);
+  return value > Number.MAX_SAFE_INTEGER ? 0 : value;
+}
+
+function subdirectories(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+  } catch {
+    return [];
+  }
+}
+
+/** The directory and all below it, parents first; empty when it is not there. */
+function tree(path: string): string[] {
+  if (readText(join(path, 'cgroup.procs')) === undefined) return [];
+  return [path, ...subdirectories(path).flatMap((name) => tree(join(path, name)))];
+}
+
+/** rmdir of the directory and all below it, deepest first; false while processes hold one of them. */
+function removeTree(path: string): boolean {
+  if (tryRemove(path)) return true;
+  for (const name of subdirectories(path)) removeTree(join(path, name));
+  return tryRemove(path);
+}
+
+function tryRemove(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+function tryWrite(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch {
+    // Gone, or not offered by this kernel: the signals that follow do the same.
+  }
+}
