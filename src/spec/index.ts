@@ -14,3 +14,15 @@ export type * from './network.ts';
 export type * from './volume.ts';
 export type * from './event.ts';
 export type * from './oci-runtime.ts';
+export {
+  familiarName,
+  familiarReference,
+  formatReference,
+  isTag,
+  parseAnyReference,
+  parseReference,
+  repositoryName,
+  withDefaultTag,
+  type AnyReference,
+  type Reference,
+} from './reference.ts';
