@@ -1,0 +1,164 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { open, opendir, readFile, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../../errors/index.ts';
+import { digestHex, parseDigest, type Digest } from '../../spec/index.ts';
+import {
+  BlobVerifier,
+  blobTooLarge,
+  maxBlobInMemoryBytes,
+  noSuchBlob,
+  type Expectation,
+} from '../verifier.ts';
+import type { BlobInfo, BlobWriter, ContentStore } from '../store.ts';
+
+/**
+ * A ContentStore in a directory of OCI image-layout form: `oci-layout`, `blobs/sha256/<hex>`, and `ingest/` for what is
+ * being written. A blob is synced before it gets its name, so a name always stands for whole content, also after a
+ * power cut.
+ */
+export class LocalContentStore implements ContentStore {
+  readonly #blobs: string;
+  readonly #ingest: string;
+
+  /** Makes the directories that are missing. */
+  constructor(root: string) {
+    this.#blobs = join(root, 'blobs', 'sha256');
+    this.#ingest = join(root, 'ingest');
+    mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
+    mkdirSync(this.#ingest, { recursive: true, mode: 0o700 });
+    const marker = join(root, 'oci-layout');
+    if (!existsSync(marker)) writeFileSync(marker, '{"imageLayoutVersion":"1.0.0"}');
+  }
+
+  has(digest: Digest): boolean {
+    return existsSync(this.#file(digest));
+  }
+
+  stat(digest: Digest): BlobInfo {
+    const found = statSync(this.#file(digest), { throwIfNoEntry: false });
+    if (found === undefined) throw noSuchBlob(digest);
+    return { digest, sizeBytes: found.size };
+  }
+
+  path(digest: Digest): string {
+    this.stat(digest);
+    return this.#file(digest);
+  }
+
+  async read(digest: Digest): Promise<Buffer> {
+    const { sizeBytes } = this.stat(digest);
+    if (sizeBytes > maxBlobInMemoryBytes) throw blobTooLarge(digest, sizeBytes);
+    const bytes = await readFile(this.#file(digest));
+    const actual = createHash('sha256').update(bytes).digest('hex');
+    if (actual !== digestHex(digest)) {
+      throw new EngineError(
+        'data-loss',
+        `Cannot read blob ${digest}: its content has digest sha256:${actual}`,
+        {
+          code: 'digest-mismatch',
+        },
+      );
+    }
+    return bytes;
+  }
+
+  async put(bytes: Uint8Array): Promise<BlobInfo> {
+    await using writer = await this.ingest();
+    await writer.write(bytes);
+    return await writer.commit();
+  }
+
+  async ingest(options: Expectation & { signal?: AbortSignal } = {}): Promise<BlobWriter> {
+    options.signal?.throwIfAborted();
+    const temporary = join(this.#ingest, randomBytes(12).toString('hex'));
+    const file = await open(temporary, 'wx', 0o600);
+    return new LocalBlobWriter(file, temporary, (digest) => this.#file(digest), options);
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    await rm(this.#file(digest), { force: true });
+  }
+
+  async *list(): AsyncIterable<BlobInfo> {
+    for await (const entry of await opendir(this.#blobs)) {
+      const digest: Digest = `sha256:${entry.name}`;
+      const found = statSync(join(this.#blobs, entry.name), { throwIfNoEntry: false });
+      if (found !== undefined) yield { digest, sizeBytes: found.size };
+    }
+  }
+
+  async sweep(): Promise<void> {
+    for (const name of await readdir(this.#ingest)) await rm(join(this.#ingest, name), { force: true });
+  }
+
+  #file(digest: Digest): string {
+    return join(this.#blobs, digestHex(parseDigest(digest)));
+  }
+}
+
+class LocalBlobWriter implements BlobWriter {
+  readonly #temporary: string;
+  readonly #destination: (digest: Digest) => string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #verifier: BlobVerifier;
+  #file: FileHandle | undefined;
+
+  constructor(
+    file: FileHandle,
+    temporary: string,
+    destination: (digest: Digest) => string,
+    options: Expectation & { signal?: AbortSignal },
+  ) {
+    this.#file = file;
+    this.#temporary = temporary;
+    this.#destination = destination;
+    this.#signal = options.signal;
+    this.#verifier = new BlobVerifier(options);
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#signal?.throwIfAborted();
+    const file = this.#openFile();
+    this.#verifier.update(chunk);
+    for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
+  }
+
+  async commit(): Promise<BlobInfo> {
+    this.#signal?.throwIfAborted();
+    const file = this.#openFile();
+    const info = this.#verifier.finish();
+    const destination = this.#destination(info.digest);
+    if (!existsSync(destination)) {
+      await file.sync();
+      await rename(this.#temporary, destination);
+      await syncParent(destination);
+    }
+    await this[Symbol.asyncDispose]();
+    return info;
+  }
+
+  /** After a commit there is nothing left to remove. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    await file.close();
+    await rm(this.#temporary, { force: true });
+  }
+
+  #openFile(): FileHandle {
+    if (this.#file !== undefined) return this.#file;
+    throw new EngineError('internal', 'Cannot write blob: its writer is closed', { code: 'writer-closed' });
+  }
+}
+
+async function syncParent(path: string): Promise<void> {
+  const directory = await open(join(path, '..'), 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
