@@ -8,6 +8,7 @@ export { mountFlags, unmountFlags, type OverlayMount, type Syscall } from './sys
 export type * from './process.ts';
 export type * from './netlink.ts';
 export type * from './cgroup.ts';
+export { LinuxCgroups, containerCgroupsPath, type LinuxCgroupsOptions } from './cgroup/index.ts';
 export { syncDirectory, writeFileAtomic } from './atomic-file.ts';
 export { recordingSyscall, type RecordingSyscall } from './fake.ts';
 
