@@ -23,7 +23,10 @@ export const cliCases: CliCase[] = [
   c('run missing absolute path', 'docker run --rm $IMG /no/such/file'),
   c('run exec format error', 'docker run --rm $IMG sh -c "printf x > /x; chmod 755 /x; exec /x"'),
   c('run killed by signal', 'docker run --rm --name $P $IMG sleep 100 & sleep 1; docker kill $P; wait $!'),
-  c('run terminated', 'docker run --rm --init --name $P $IMG sleep 100 & sleep 1; docker kill -s TERM $P; wait $!'),
+  c(
+    'run terminated',
+    'docker run --rm --init --name $P $IMG sleep 100 & sleep 1; docker kill -s TERM $P; wait $!',
+  ),
   c('run cat half-close', 'echo x | docker run --rm -i $IMG cat'),
   c('run without -i reads nothing', 'echo x | docker run --rm $IMG cat'),
   c('run wc of piped megabyte', 'head -c 1000000 /dev/zero | docker run --rm -i $IMG wc -c'),
