@@ -50,6 +50,8 @@ export type BuildExecProcess = (input: {
   tty: boolean;
   env: string[] | null;
   user: string;
+  /** `HostConfig.GroupAdd` of the container, for a user other than its own. */
+  groupAdd?: readonly string[];
   workingDir: string;
   privileged: boolean;
   containerPrivileged: boolean;
