@@ -26,3 +26,11 @@ export function createWatcher(): DescriptorWatcher {
 export function createSpawner(): ProcessSpawner {
   return new LinuxProcesses();
 }
+export {
+  createNetlink,
+  formatIp,
+  maskBytes,
+  parseCidr,
+  parseIp,
+  type InterfaceAddress,
+} from './netlink/index.ts';

@@ -1,7 +1,10 @@
 /** rtnetlink(7) spoken directly: links, addresses, routes. All calls are synchronous and throw SyscallError. */
 export interface Netlink {
-  /** Runs the calls of `body` in the network namespace bound at `path`. */
-  inNamespace(path: string): Netlink;
+  /**
+   * Runs the synchronous `body` with the thread inside the network namespace bound at `path`, and a netlink socket that
+   * is open as long as it runs.
+   */
+  inNamespace<T>(path: string, body: (netlink: Netlink) => T): T;
   linkIndex(name: string): number | undefined;
   links(): {
     index: number;
@@ -14,8 +17,8 @@ export interface Netlink {
   }[];
   createBridge(name: string, options?: { mac?: string; mtu?: number }): void;
   /**
-   * A veth pair whose second end is born in the namespace bound at `peerNamespace` under its final name; the first end
-   * is put on the bridge and up, in one transaction.
+   * A veth pair whose second end is born in the namespace bound at `peerNamespace` under its final name, down; the first
+   * end is put on the bridge and up, all in one transaction.
    */
   createVeth(options: {
     name: string;
@@ -30,12 +33,15 @@ export interface Netlink {
     name: string,
     change: { up?: boolean; mtu?: number; mac?: string; newName?: string; master?: string | null },
   ): void;
-  /** `address` as `10.0.0.1/24` or `fd00::1/64`; `replace` makes it idempotent. IPv6 is added without DAD. */
-  addAddress(link: string, address: string, options?: { broadcast?: boolean }): void;
+  /** `address` as `10.0.0.1/24` or `fd00::1/64`; `replace` makes it idempotent. IPv6 is added without DAD. Broadcast: on for IPv4. */
+  addAddress(link: string, address: string, options?: { broadcast?: boolean; replace?: boolean }): void;
   removeAddress(link: string, address: string): void;
   addresses(): { link: string; address: string; prefixLength: number; family: 4 | 6; scope: number }[];
   /** `destination` CIDR or `default`. */
   addRoute(route: { destination: string; gateway?: string; link?: string; scopeLink?: boolean }): void;
+  removeRoute(route: { destination: string; gateway?: string; link?: string }): void;
   routes(): { destination: string; gateway?: string; link?: string; family: 4 | 6; table: number }[];
   addNeighbour(link: string, address: string, mac: string): void;
+  /** Closes the socket. */
+  close(): void;
 }

@@ -1,0 +1,2 @@
+export { createNetlink } from './linux-netlink.ts';
+export { formatIp, maskBytes, parseCidr, parseIp, type InterfaceAddress } from './ip-address.ts';

@@ -1,0 +1,174 @@
+import { closeSync, openSync } from 'node:fs';
+import { SyscallError } from '../../errors/index.ts';
+import type { Netlink } from '../netlink.ts';
+import type { Syscall } from '../syscall.ts';
+import {
+  addressMessage,
+  dumpMessage,
+  neighbourMessage,
+  readAddress,
+  readRoute,
+  routeMessage,
+} from './address-message.ts';
+import {
+  createBridgeMessage,
+  createVethMessage,
+  deleteLinkMessage,
+  getLinkMessage,
+  readLink,
+  rtm,
+  setLinkMessage,
+} from './link-message.ts';
+import type { Message, MessageWriter } from './message.ts';
+import { NetlinkSocket } from './netlink-socket.ts';
+
+type NetlinkSyscall = Pick<Syscall, 'socket' | 'close' | 'inNetworkNamespace'>;
+
+/** rtnetlink of the network namespace that the thread is in when it is made. */
+export function createNetlink(syscall: NetlinkSyscall): Netlink {
+  return new LinuxNetlink(syscall);
+}
+
+class LinuxNetlink implements Netlink {
+  readonly #syscall: NetlinkSyscall;
+  readonly #socket: NetlinkSocket;
+
+  constructor(syscall: NetlinkSyscall) {
+    this.#syscall = syscall;
+    this.#socket = new NetlinkSocket(syscall);
+  }
+
+  inNamespace<T>(path: string, body: (netlink: Netlink) => T): T {
+    return this.#syscall.inNetworkNamespace(path, () => {
+      const inside = new LinuxNetlink(this.#syscall);
+      try {
+        return body(inside);
+      } finally {
+        inside.close();
+      }
+    });
+  }
+
+  linkIndex(name: string): number | undefined {
+    let index: number | undefined;
+    try {
+      this.#request(getLinkMessage(name), 'get link', name, (message) => {
+        index = message.payload.readInt32LE(4);
+      });
+    } catch (error) {
+      if (error instanceof SyscallError && error.errno === 'ENODEV') return undefined;
+      throw error;
+    }
+    return index;
+  }
+
+  links(): ReturnType<Netlink['links']> {
+    const links: ReturnType<Netlink['links']> = [];
+    this.#request(getLinkMessage(), 'list links', '', ({ type, payload }) => {
+      if (type === rtm.newLink) links.push(readLink(payload));
+    });
+    return links;
+  }
+
+  createBridge(name: string, options: { mac?: string; mtu?: number } = {}): void {
+    this.#request(createBridgeMessage(name, options), 'create bridge', name);
+  }
+
+  createVeth(options: Parameters<Netlink['createVeth']>[0]): void {
+    const masterIndex = this.#indexOf(options.bridge);
+    const peerNamespaceFd = openSync(options.peerNamespace, 'r');
+    try {
+      this.#request(
+        createVethMessage({ ...options, masterIndex, peerNamespaceFd }),
+        'create veth',
+        options.name,
+      );
+    } finally {
+      closeSync(peerNamespaceFd);
+    }
+  }
+
+  deleteLink(name: string): void {
+    this.#request(deleteLinkMessage(name), 'delete link', name);
+  }
+
+  setLink(name: string, change: Parameters<Netlink['setLink']>[1]): void {
+    const { master, ...plain } = change;
+    const masterIndex = master === undefined ? undefined : master === null ? 0 : this.#indexOf(master);
+    const message = setLinkMessage(this.#indexOf(name), {
+      ...plain,
+      ...(masterIndex === undefined ? {} : { masterIndex }),
+    });
+    this.#request(message, 'set link', name);
+  }
+
+  addAddress(link: string, address: string, options?: { broadcast?: boolean; replace?: boolean }): void {
+    this.#request(addressMessage(this.#indexOf(link), address, options), 'add address', `${address} ${link}`);
+  }
+
+  removeAddress(link: string, address: string): void {
+    const message = addressMessage(this.#indexOf(link), address, { remove: true });
+    this.#request(message, 'remove address', `${address} ${link}`);
+  }
+
+  addresses(): ReturnType<Netlink['addresses']> {
+    const names = this.#linkNames();
+    const found: ReturnType<Netlink['addresses']> = [];
+    this.#request(dumpMessage(rtm.getAddress), 'list addresses', '', ({ type, payload }) => {
+      if (type !== rtm.newAddress) return;
+      const { index, label, ...address } = readAddress(payload);
+      found.push({ link: names.get(index) ?? label ?? '', ...address });
+    });
+    return found;
+  }
+
+  addRoute(route: Parameters<Netlink['addRoute']>[0]): void {
+    const index = route.link === undefined ? undefined : this.#indexOf(route.link);
+    this.#request(routeMessage(route, index), 'add route', route.destination);
+  }
+
+  removeRoute(route: Parameters<Netlink['removeRoute']>[0]): void {
+    const index = route.link === undefined ? undefined : this.#indexOf(route.link);
+    this.#request(routeMessage(route, index, true), 'remove route', route.destination);
+  }
+
+  routes(): ReturnType<Netlink['routes']> {
+    const names = this.#linkNames();
+    const found: ReturnType<Netlink['routes']> = [];
+    this.#request(dumpMessage(rtm.getRoute), 'list routes', '', ({ type, payload }) => {
+      const read = type === rtm.newRoute ? readRoute(payload) : undefined;
+      if (read === undefined) return;
+      const { index, ...route } = read;
+      const link = index === undefined ? undefined : names.get(index);
+      found.push({ ...route, ...(link === undefined ? {} : { link }) });
+    });
+    return found;
+  }
+
+  addNeighbour(link: string, address: string, mac: string): void {
+    this.#request(neighbourMessage(this.#indexOf(link), address, mac), 'add neighbour', address);
+  }
+
+  close(): void {
+    this.#socket[Symbol.dispose]();
+  }
+
+  #indexOf(name: string): number {
+    const index = this.linkIndex(name);
+    if (index === undefined) throw new SyscallError('get link', 'ENODEV', name);
+    return index;
+  }
+
+  #linkNames(): Map<number, string> {
+    return new Map(this.links().map(({ index, name }) => [index, name]));
+  }
+
+  #request(
+    writer: MessageWriter,
+    action: string,
+    object: string,
+    onMessage?: (message: Message) => void,
+  ): void {
+    this.#socket.request(writer, action, object, onMessage);
+  }
+}

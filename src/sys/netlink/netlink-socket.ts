@@ -1,0 +1,115 @@
+import { SyscallError } from '../../errors/index.ts';
+import { errno, errnoName, libc, syscallError } from '../linux/libc.ts';
+import type { Syscall } from '../syscall.ts';
+import { attributeText, readAttributes, readMessages, type Message, type MessageWriter } from './message.ts';
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+const NETLINK_ROUTE = 0;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLMSGERR_ATTR_MSG = 1;
+const EAGAIN = 11;
+const EINTR = 4;
+const POLLIN = 1;
+const ANSWER_TIMEOUT_MS = 5000;
+/** Above what the kernel puts into one datagram of a dump (32 KiB). */
+const RECEIVE_BYTES = 64 * 1024;
+
+const send = libc<(fd: number, buffer: Uint8Array, length: number, flags: number) => number>(
+  'long send(int fd, const void *buffer, size_t length, int flags)',
+);
+const recv = libc<(fd: number, buffer: Uint8Array, length: number, flags: number) => number>(
+  'long recv(int fd, void *buffer, size_t length, int flags)',
+);
+const poll = libc<(fds: Uint8Array, count: number, timeoutMs: number) => number>(
+  'int poll(void *fds, unsigned long count, int timeout)',
+);
+const setsockopt = libc<(fd: number, level: number, name: number, value: Uint8Array, size: number) => number>(
+  'int setsockopt(int fd, int level, int name, const void *value, unsigned int size)',
+);
+
+/** NLM_F_CAPPED and NLM_F_ACK_TLVS: attributes follow the error and the header of the request. */
+const CAPPED_WITH_ATTRIBUTES = 0x100 | 0x200;
+
+/** The kernel's own words on a failed request, where it had some. */
+function extendedText(message: Message): string | undefined {
+  if ((message.flags & CAPPED_WITH_ATTRIBUTES) !== CAPPED_WITH_ATTRIBUTES) return undefined;
+  return attributeText(readAttributes(message.payload, 20).get(NLMSGERR_ATTR_MSG));
+}
+
+/** One buffer for all sockets: every exchange is over before the next begins. */
+let receiveBuffer: Buffer | undefined;
+
+/**
+ * A socket to rtnetlink in the network namespace of the thread at the time of construction. Requests are answered before
+ * send(2) returns, so that waiting is the exception.
+ */
+export class NetlinkSocket implements Disposable {
+  readonly #syscall: Pick<Syscall, 'socket' | 'close'>;
+  readonly #fd: number;
+  #sequence = 0;
+
+  constructor(syscall: Pick<Syscall, 'socket' | 'close'>) {
+    this.#syscall = syscall;
+    this.#fd = syscall.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    const on = Buffer.of(1, 0, 0, 0);
+    // Errors without the request echoed, but with the kernel's words; a kernel that cannot do that still works.
+    setsockopt(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, on, 4);
+    setsockopt(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, on, 4);
+  }
+
+  /**
+   * Sends a request that has NLM_F_ACK or NLM_F_DUMP set, and gives each message of the answer to `onMessage`, which must
+   * not keep its payload.
+   * @throws {SyscallError} with `action` and `object` as its syscall and path.
+   */
+  request(
+    writer: MessageWriter,
+    action: string,
+    object: string,
+    onMessage: (message: Message) => void = () => {},
+  ): void {
+    const sequence = ++this.#sequence;
+    const bytes = writer.finish(sequence);
+    if (send(this.#fd, bytes, bytes.length, 0) < 0) throw syscallError('send', errno(), 'netlink');
+    for (;;) {
+      for (const message of readMessages(this.#receive())) {
+        // Left over from a request that was given up.
+        if (message.sequence !== sequence) continue;
+        if (message.type === NLMSG_DONE) return;
+        if (message.type === NLMSG_ERROR) {
+          const code = -message.payload.readInt32LE(0);
+          if (code === 0) return;
+          const words = extendedText(message);
+          const plain = syscallError(action, code, object);
+          if (words === undefined) throw plain;
+          throw new SyscallError(action, errnoName(code), object, `${plain.errno}: ${words}`);
+        }
+        onMessage(message);
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#syscall.close(this.#fd);
+  }
+
+  #receive(): Buffer {
+    receiveBuffer ??= Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+    for (;;) {
+      const length = Number(recv(this.#fd, receiveBuffer, RECEIVE_BYTES, 0));
+      if (length >= 0) return receiveBuffer.subarray(0, length);
+      const number = errno();
+      if (number === EINTR) continue;
+      if (number !== EAGAIN) throw syscallError('recv', number, 'netlink');
+      const pollFd = Buffer.alloc(8);
+      pollFd.writeInt32LE(this.#fd, 0);
+      pollFd.writeInt16LE(POLLIN, 4);
+      if (poll(pollFd, 1, ANSWER_TIMEOUT_MS) === 0) throw new SyscallError('recv', 'ETIMEDOUT', 'netlink');
+    }
+  }
+}
