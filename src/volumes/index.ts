@@ -1,1 +1,3 @@
 export type * from './volumes.ts';
+export { LocalVolumes, type LocalVolumesParts } from './local-volumes.ts';
+export { anonymousLabel } from './filters.ts';
