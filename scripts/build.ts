@@ -4,13 +4,13 @@
  */
 import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type BuildOptions } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}dist`;
 mkdirSync(dist, { recursive: true });
 const began = new Date();
-const common = {
+const common: BuildOptions = {
   absWorkingDir: root,
   bundle: true,
   platform: 'node',
@@ -18,7 +18,7 @@ const common = {
   external: ['koffi'],
   legalComments: 'none',
   logLevel: 'warning',
-} as const;
+};
 
 const next = `${dist}/next-${process.pid}`;
 await Promise.all([

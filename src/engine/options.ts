@@ -1,0 +1,43 @@
+import type { Ulimit } from '../spec/index.ts';
+
+/** How an engine is opened. Only the roots matter to most programs. */
+export interface EngineOptions {
+  /** Images, containers, volumes and records: survives reboots. */
+  dataRoot?: string;
+  /** Sockets, bundles, namespaces: a tmpfs is best. */
+  execRoot?: string;
+  bridge?: {
+    /** Interface name; `none` for no default network. */
+    name?: string;
+    /** The bridge's own address with its subnet, e.g. `172.17.0.1/16`. */
+    bip?: string;
+    mtu?: number;
+    pools?: readonly { base: string; size: number }[];
+  };
+  /** Additional OCI runtimes by name. */
+  runtimes?: Readonly<Record<string, { path: string; args?: readonly string[] }>>;
+  defaultRuntime?: string;
+  storageDriver?: 'overlay2' | 'vfs';
+  cgroupDriver?: 'cgroupfs' | 'systemd';
+  /** Where containers' cgroups go; default `/coracle-<engine>` or `system.slice`. */
+  cgroupParent?: string;
+  logDriver?: string;
+  logOptions?: Readonly<Record<string, string>>;
+  defaultUlimits?: readonly Ulimit[];
+  defaultShmSizeBytes?: number;
+  noNewPrivileges?: boolean;
+  labels?: readonly string[];
+  debug?: boolean;
+  /** One line of what the engine does or could not do; default: nothing is written. */
+  onLog?: (level: 'debug' | 'info' | 'warning' | 'error', message: string) => void;
+}
+
+export const defaults = {
+  dataRoot: '/var/lib/coracle',
+  execRoot: '/run/coracle',
+  bridgeName: 'coracle0',
+  shmSizeBytes: 64 * 1024 * 1024,
+  stopTimeoutSeconds: 10,
+  // Rotated from the start: dockerd's json-file grows without bound unless told otherwise.
+  logOptions: { 'max-size': '10m', 'max-file': '3' },
+} as const;
