@@ -47,6 +47,8 @@ export function recordingSyscall(results: Results = {}): RecordingSyscall {
     kill: done,
     pidfdOpen: refuse('pidfd_open'),
     pidfdSendSignal: done,
+    setWindowSize: done,
+    bytesQueued: () => 0,
     getrlimit: () => ({ soft: 1024n, hard: 4096n }),
     ...(results as Partial<Syscall>),
   };

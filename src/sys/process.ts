@@ -62,14 +62,32 @@ export interface PacketSocket {
   close(): void;
 }
 
-/** Waits on descriptors that libuv refuses: one epoll instance, waited for on a thread of the FFI's pool. */
+/** A pipe's end or a pseudo terminal's master. Reading stops while paused, so that the writer feels back-pressure. */
+export interface ByteStream {
+  onData: (data: Buffer) => void;
+  /** Called once, at end of stream, on error (given) or after close(). */
+  onClose: (error?: Error) => void;
+  /** Resolves when the kernel has taken all of it; rejects when the reader or this stream is closed. */
+  write(data: Uint8Array): Promise<void>;
+  /** Closes a pipe's write end once everything is written. A terminal stays open: it has no end of input. */
+  endWrite(): void;
+  pause(): void;
+  resume(): void;
+  /** Delivers what is in the kernel's buffer now, also when paused, without waiting for more. */
+  drain(): void;
+  close(): void;
+}
+
+/** Waits on descriptors that node:net refuses, by libuv's uv_poll in the program's own event loop. */
 export interface DescriptorWatcher {
   /** Connects to a SOCK_SEQPACKET unix socket; paths longer than sun_path are reached through /proc/self/fd. */
   connectPacket(path: string): PacketSocket;
+  /** Takes over a descriptor; its file description becomes non-blocking. */
+  openStream(fd: number, direction: 'read' | 'write' | 'both'): ByteStream;
   /** A unix stream server socket on which each connection sends one descriptor (OCI console-socket protocol). */
   listenForDescriptor(path: string): { received: Promise<number>; close(): void };
   /** Calls back when readable (level-triggered, one call per wake-up) until removed. */
   watchReadable(fd: number, onReadable: () => void): { remove(): void };
-  /** Ends the waiting thread; pending watches are dropped. */
+  /** Closes everything opened through it; pending watches are dropped. */
   close(): void;
 }

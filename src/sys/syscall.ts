@@ -46,6 +46,10 @@ export interface Syscall {
   /** pidfd_open(2); throws ESRCH when there is no such process. */
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): void;
+  /** ioctl(TIOCSWINSZ) on a pseudo terminal. */
+  setWindowSize(fd: number, rows: number, columns: number): void;
+  /** ioctl(FIONREAD): bytes in a pipe that its reader has not taken yet. */
+  bytesQueued(fd: number): number;
   /** Hard and soft limit of this process, e.g. for RLIMIT_NOFILE. */
   getrlimit(resource: number): { soft: bigint; hard: bigint };
 }

@@ -11,6 +11,8 @@ const SOCK_CLOEXEC_NONBLOCK = 0x80000 | 0x800;
 const LOCK_EX_NB = 2 | 4;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_IN_ROOT = 0x10;
+const TIOCSWINSZ = 0x5414;
+const FIONREAD = 0x541b;
 const EAGAIN = 11;
 const ERANGE = 34;
 const ENODATA = 61;
@@ -55,6 +57,9 @@ const pidfdOpen = libc<(number: number, pid: number, flags: number) => number>(
 const pidfdSendSignal = libc<
   (number: number, pidfd: number, signal: number, info: null, flags: number) => number
 >('long syscall(long number, long pidfd, long signal, void *info, long flags)');
+const ioctl = libc<(fd: number, request: number, argument: Buffer) => number>(
+  'int ioctl(int fd, unsigned long request, void *argument)',
+);
 const getrlimit = libc<(resource: number, limit: Buffer) => number>(
   'int getrlimit(int resource, void *limit)',
 );
@@ -216,6 +221,19 @@ export class LinuxSyscall implements Syscall {
   pidfdSendSignal(pidfd: number, signal: number): void {
     const result = pidfdSendSignal(syscallNumber.pidfdSendSignal, pidfd, signal, null, 0);
     check(Number(result), 'pidfd_send_signal', String(pidfd));
+  }
+
+  setWindowSize(fd: number, rows: number, columns: number): void {
+    const size = Buffer.alloc(64);
+    size.writeUInt16LE(rows, 0);
+    size.writeUInt16LE(columns, 2);
+    check(ioctl(fd, TIOCSWINSZ, size), 'ioctl');
+  }
+
+  bytesQueued(fd: number): number {
+    const count = Buffer.alloc(64);
+    check(ioctl(fd, FIONREAD, count), 'ioctl');
+    return count.readInt32LE(0);
   }
 
   getrlimit(resource: number): { soft: bigint; hard: bigint } {

@@ -1,4 +1,5 @@
-import type { DescriptorWatcher, PacketSocket } from '../process.ts';
+import type { ByteStream, DescriptorWatcher, PacketSocket } from '../process.ts';
+import { LinuxByteStream } from './byte-stream.ts';
 import { listenForDescriptor } from './descriptor-listener.ts';
 import { LinuxPacketSocket } from './packet-socket.ts';
 import { ReadinessWatch } from './readiness.ts';
@@ -11,6 +12,12 @@ export class LibuvWatcher implements DescriptorWatcher {
     const socket = new LinuxPacketSocket(path, (self) => this.#open.delete(self));
     this.#open.add(socket);
     return socket;
+  }
+
+  openStream(fd: number, direction: 'read' | 'write' | 'both'): ByteStream {
+    const stream = new LinuxByteStream(fd, direction, (self) => this.#open.delete(self));
+    this.#open.add(stream);
+    return stream;
   }
 
   listenForDescriptor(path: string): { received: Promise<number>; close(): void } {

@@ -1,0 +1,356 @@
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EngineError, isEngineError, ProcessError } from '../../errors/index.ts';
+import type { RuntimeResources } from '../../spec/index.ts';
+import type { Cgroups, DescriptorWatcher, ProcessSpawner, Syscall } from '../../sys/index.ts';
+import type { ContainerRuntime, RuntimeCreate, RuntimeExec, RuntimeTask } from '../container-runtime.ts';
+import { OciCommand, type OciProgram } from '../oci/oci-command.ts';
+import { createError, operationError } from '../oci/runtime-errors.ts';
+import { Bundle, identityOf } from './bundle.ts';
+import { startConmon } from './conmon-process.ts';
+import { ConmonTask, type TaskServices } from './conmon-task.ts';
+
+const SIGKILL = 9;
+const endTimeoutMs = 10_000;
+const reopenTimeoutMs = 2000;
+
+export interface ConmonRuntimeOptions {
+  syscall: Syscall;
+  spawner: ProcessSpawner;
+  watcher: DescriptorWatcher;
+  cgroups: Pick<Cgroups, 'ensureUsable' | 'processes' | 'oomKills' | 'remove'>;
+  /** On tmpfs: bundles below `containers`, the OCI runtimes' state below `runtimes`. */
+  execRoot: string;
+  /** Default /usr/bin/crun. */
+  runtimePath?: string;
+  runtimeArgs?: readonly string[];
+  /** Default /usr/bin/conmon. */
+  conmonPath?: string;
+  cgroupDriver: 'cgroupfs' | 'systemd';
+}
+
+/** What a restarted engine must know of a container, in its bundle. */
+interface BundleState {
+  cgroupsPath: string;
+  closesStdin: boolean;
+  logPath: string | null;
+  program: OciProgram;
+}
+
+/** ContainerRuntime by one conmon per container around an OCI runtime's command line. */
+export class ConmonRuntime implements ContainerRuntime {
+  readonly name: string;
+  readonly #options: ConmonRuntimeOptions;
+  readonly #program: OciProgram;
+  readonly #containersRoot: string;
+  readonly #tasks = new Map<string, ConmonTask>();
+
+  constructor(options: ConmonRuntimeOptions) {
+    this.#options = options;
+    this.#program = { path: options.runtimePath ?? '/usr/bin/crun', args: options.runtimeArgs ?? [] };
+    this.name = this.#program.path.slice(this.#program.path.lastIndexOf('/') + 1);
+    this.#containersRoot = join(options.execRoot, 'containers');
+  }
+
+  async create(request: RuntimeCreate): Promise<RuntimeTask> {
+    const { id, spec } = request;
+    const { cgroups } = this.#options;
+    const terminal = spec.process.terminal;
+    const state: BundleState = {
+      cgroupsPath: spec.linux.cgroupsPath,
+      // A terminal has no end of input: closing its master for input would only shut out later clients.
+      closesStdin: request.openStdin && request.stdinOnce && !terminal,
+      logPath: request.logPath,
+      program: request.runtime ?? this.#program,
+    };
+    const oci = this.#oci(state.program);
+    cgroups.ensureUsable();
+    const bundle = this.#bundle(id);
+    bundle.create();
+    try {
+      bundle.writeConfig(spec);
+      bundle.writeState(state);
+      const { monitor, result } = await startConmon(
+        {
+          id,
+          bundle,
+          oci,
+          conmonPath: this.#options.conmonPath ?? '/usr/bin/conmon',
+          systemdCgroup: this.#options.cgroupDriver === 'systemd',
+          terminal,
+          openStdin: request.openStdin,
+          closesStdin: state.closesStdin,
+          logPath: request.logPath,
+        },
+        this.#options,
+      );
+      if ('error' in result) {
+        await monitor.exited;
+        throw createError(result.error);
+      }
+      const task = new ConmonTask({
+        pid: result.pid,
+        monitorPid: monitor.pid,
+        monitorGone: monitor.exited,
+        bundle,
+        closesStdin: state.closesStdin,
+        services: this.#taskServices(state),
+      });
+      this.#tasks.set(id, task);
+      return task;
+    } catch (error) {
+      try {
+        await this.#removeState(id, oci, state);
+        bundle.remove();
+      } catch (cleanupError) {
+        throw new AggregateError(
+          [error, cleanupError],
+          isEngineError(error) ? error.message : String(error),
+          {
+            cause: error,
+          },
+        );
+      }
+      throw error;
+    }
+  }
+
+  async start(id: string): Promise<void> {
+    const { oci } = this.#found(id);
+    if (oci.isCrun && startThroughFifo(join(oci.stateRoot, id, 'exec.fifo'))) return;
+    await this.#run('start', oci, 'start', id);
+  }
+
+  async kill(id: string, signal: number, options: { all?: boolean } = {}): Promise<void> {
+    const task = this.#tasks.get(id);
+    if (task === undefined || task.isEnded) throw notRunning(id);
+    if (options.all === true) {
+      const state = this.#bundle(id).readState() as BundleState;
+      for (const pid of this.#options.cgroups.processes(state.cgroupsPath)) this.#killQuietly(pid, signal);
+      return;
+    }
+    try {
+      task.kill(signal);
+    } catch (error) {
+      if (isEngineError(error) && error.code === 'ESRCH') throw notRunning(id);
+      throw error;
+    }
+    await Promise.resolve();
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#run('pause', this.#found(id).oci, 'pause', id);
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#run('resume', this.#found(id).oci, 'resume', id);
+  }
+
+  async update(id: string, resources: RuntimeResources): Promise<void> {
+    const { oci } = this.#found(id);
+    const path = join(this.#bundle(id).path, 'resources.json');
+    try {
+      const fd = openSync(path, 'w', 0o600);
+      try {
+        writeSync(fd, JSON.stringify(resources));
+      } finally {
+        closeSync(fd);
+      }
+      await this.#run('update', oci, 'update', '--resources', path, id);
+    } finally {
+      rmSync(path, { force: true });
+    }
+  }
+
+  async delete(id: string): Promise<void> {
+    const bundle = this.#bundle(id);
+    const state = bundle.readState() as BundleState | undefined;
+    const task = this.#tasks.get(id);
+    if (task !== undefined && !task.isEnded) await this.#end(task);
+    await this.#removeState(id, this.#oci(state?.program ?? this.#program), state);
+    bundle.remove();
+    this.#tasks.delete(id);
+  }
+
+  exec(_request: RuntimeExec): Promise<RuntimeTask> {
+    return Promise.reject(new EngineError('not-implemented', 'exec'));
+  }
+
+  async deleteExec(_containerId: string, _execId: string): Promise<void> {}
+
+  async adopt(id: string): Promise<RuntimeTask | undefined> {
+    const existing = this.#tasks.get(id);
+    if (existing !== undefined) return existing;
+    const bundle = this.#bundle(id);
+    const state = bundle.readState() as BundleState | undefined;
+    const pid = bundle.readPid();
+    if (state === undefined || pid === undefined) return undefined;
+    const monitorPid = bundle.runningMonitor();
+    if (monitorPid === undefined && bundle.readExit() === undefined && identityOf(pid) === undefined)
+      return undefined;
+    const task = new ConmonTask({
+      pid,
+      monitorPid: monitorPid ?? 0,
+      monitorGone:
+        monitorPid === undefined ? Promise.resolve() : this.#options.spawner.waitForExit(monitorPid),
+      bundle,
+      closesStdin: state.closesStdin,
+      services: this.#taskServices(state),
+    });
+    this.#tasks.set(id, task);
+    return task;
+  }
+
+  adoptExec(_containerId: string, _execId: string): Promise<RuntimeTask | undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  async known(): Promise<string[]> {
+    return existsSync(this.#containersRoot) ? readdirSync(this.#containersRoot) : [];
+  }
+
+  async reopenLog(id: string): Promise<void> {
+    const task = this.#tasks.get(id);
+    const state = this.#bundle(id).readState() as BundleState | undefined;
+    if (task === undefined || task.isEnded || state === undefined || state.logPath === null) return;
+    await task.reopenLog();
+    const deadline = performance.now() + reopenTimeoutMs;
+    while (!task.isEnded && !existsSync(state.logPath)) {
+      if (performance.now() > deadline) {
+        throw new EngineError('unavailable', `Cannot reopen the log of ${id}: the monitor does not answer`);
+      }
+      await delay(1);
+    }
+  }
+
+  async version(): Promise<{ name: string; version: string; commit: string }> {
+    const { exitCode, signal, stdout, stderr } = await this.#options.spawner.run({
+      path: this.#program.path,
+      argv: [this.#program.path, '--version'],
+    });
+    if (exitCode !== 0) {
+      throw new ProcessError([this.#program.path], exitCode, signal === null ? null : String(signal), stderr);
+    }
+    return {
+      name: this.name,
+      version: / version (\S+)/.exec(stdout)?.[1] ?? '',
+      commit: /^commit: (\S+)/m.exec(stdout)?.[1] ?? '',
+    };
+  }
+
+  #bundle(id: string): Bundle {
+    if (!/^[a-z0-9][a-z0-9_.-]*$/i.test(id)) {
+      throw new EngineError('invalid-parameter', `Invalid container id: ${JSON.stringify(id)}`);
+    }
+    return new Bundle(join(this.#containersRoot, id));
+  }
+
+  #oci(program: OciProgram): OciCommand {
+    const name = program.path.slice(program.path.lastIndexOf('/') + 1);
+    const stateRoot = join(this.#options.execRoot, 'runtimes', name);
+    mkdirSync(stateRoot, { recursive: true, mode: 0o700 });
+    return new OciCommand({
+      program,
+      stateRoot,
+      spawner: this.#options.spawner,
+      systemdCgroup: this.#options.cgroupDriver === 'systemd',
+    });
+  }
+
+  #found(id: string): { oci: OciCommand; state: BundleState } {
+    const state = this.#bundle(id).readState() as BundleState | undefined;
+    if (state === undefined) throw notRunning(id);
+    return { oci: this.#oci(state.program), state };
+  }
+
+  #taskServices(state: BundleState): TaskServices {
+    const { syscall, watcher, cgroups } = this.#options;
+    return { syscall, watcher, oomKilled: () => cgroups.oomKills(state.cgroupsPath) > 0 };
+  }
+
+  async #run(operation: string, oci: OciCommand, ...words: string[]): Promise<void> {
+    this.#options.cgroups.ensureUsable();
+    try {
+      await oci.run(...words);
+    } catch (error) {
+      if (error instanceof ProcessError) throw operationError(operation, error.stderrTail);
+      throw error;
+    }
+  }
+
+  #killQuietly(pid: number, signal: number): void {
+    try {
+      this.#options.syscall.kill(pid, signal);
+    } catch (error) {
+      if (!isEngineError(error) || error.code !== 'ESRCH') throw error;
+    }
+  }
+
+  /** Kills the container, then a monitor that does not end by itself. */
+  async #end(task: ConmonTask): Promise<void> {
+    try {
+      task.kill(SIGKILL);
+    } catch (error) {
+      if (!isEngineError(error) || error.code !== 'ESRCH') throw error;
+    }
+    const timer = new AbortController();
+    const isLate = await Promise.race([
+      task.exited.then(() => false),
+      delay(endTimeoutMs, true, { signal: timer.signal }).catch(() => false),
+    ]);
+    timer.abort();
+    if (!isLate) return;
+    this.#killQuietly(task.monitorPid, SIGKILL);
+    await task.exited;
+  }
+
+  /** The runtime's state and the cgroup, whatever is left of them. */
+  async #removeState(id: string, oci: OciCommand, state: BundleState | undefined): Promise<void> {
+    const directory = join(oci.stateRoot, id);
+    if (existsSync(directory)) {
+      const isEnded = this.#tasks.get(id)?.isEnded === true;
+      if (oci.isCrun && isEnded && state !== undefined) {
+        await this.#options.cgroups.remove(state.cgroupsPath);
+        rmSync(directory, { recursive: true, force: true });
+        return;
+      }
+      await this.#run('delete', oci, 'delete', '--force', id);
+    }
+    if (state !== undefined) await this.#options.cgroups.remove(state.cgroupsPath);
+  }
+}
+
+/**
+ * crun's `start` without the process: its waiting init holds the fifo's read end; a byte lets it go on.
+ * @returns false when that is not how things are, so that the runtime itself must say what is wrong
+ */
+function startThroughFifo(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return false;
+  }
+  try {
+    // In crun's order: with the fifo gone the state is no longer `created`.
+    unlinkSync(path);
+    return writeSync(fd, Buffer.from([0])) === 1;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function notRunning(id: string): EngineError {
+  return new EngineError('not-found', `container ${id} is not running`, { code: 'not-running' });
+}
