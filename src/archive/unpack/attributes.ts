@@ -1,0 +1,76 @@
+import { chmodSync, fchmodSync, fchownSync, futimesSync, lchownSync, lutimesSync } from 'node:fs';
+import { isEngineError } from '../../errors/index.ts';
+import type { Syscall } from '../../sys/index.ts';
+import { badArchive, type TarHeader } from '../tar/header.ts';
+import type { HostPath } from './names.ts';
+
+/** Attributes by which overlayfs steers itself: an archive must not be able to set them. */
+const steering = /^(?:trusted|user)\.overlay\./;
+
+/** Owner to give to everything, instead of what the archive says. */
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/** Sets owner, mode, extended attributes and times of what was just created, in the order in which none undoes another. */
+export class AttributeWriter {
+  #syscall: Syscall;
+  #owner: Owner | undefined;
+  readonly #uid = process.geteuid?.() ?? 0;
+  readonly #gid = process.getegid?.() ?? 0;
+  /** Attributes that the file system cannot store, by name; told to the caller, not an error, as in Docker. */
+  readonly unsupported = new Set<string>();
+
+  constructor(syscall: Syscall, owner: Owner | undefined) {
+    this.#syscall = syscall;
+    this.#owner = owner;
+  }
+
+  /**
+   * An open file whose content is written (a write clears set-uid bits and capabilities). `createdMode` is what open(2)
+   * made of the mode, -1 when unsure, e.g. where a default ACL or a set-gid directory above may have had a part.
+   */
+  file(fd: number, path: HostPath, header: TarHeader, createdMode: number): void {
+    const uid = this.#owner?.uid ?? header.uid;
+    const gid = this.#owner?.gid ?? header.gid;
+    const chown = uid !== this.#uid || gid !== this.#gid || createdMode === -1;
+    if (chown) fchownSync(fd, uid, gid);
+    if (createdMode !== header.mode) fchmodSync(fd, header.mode);
+    if (header.xattrs !== null) this.#xattrs(path, header.xattrs);
+    if (header.mtimeNanos === 0) futimesSync(fd, header.mtimeSeconds, header.mtimeSeconds);
+    else this.#times(path, header);
+  }
+
+  /** A directory, device, fifo or symlink, by its name. */
+  node(path: HostPath, header: TarHeader): void {
+    lchownSync(path, this.#owner?.uid ?? header.uid, this.#owner?.gid ?? header.gid);
+    // The mode of a symlink means nothing, and chmod(2) would follow it.
+    if (header.type !== 'symlink') chmodSync(path, header.mode);
+    if (header.xattrs !== null) this.#xattrs(path, header.xattrs);
+    this.#times(path, header);
+  }
+
+  #times(path: HostPath, header: TarHeader): void {
+    if (header.mtimeNanos === 0 || typeof path !== 'string') {
+      lutimesSync(path, header.mtimeSeconds, header.mtimeSeconds);
+      return;
+    }
+    // A double cannot hold nanoseconds of today.
+    const time = BigInt(header.mtimeSeconds) * 1_000_000_000n + BigInt(header.mtimeNanos);
+    this.#syscall.lutimes(path, time, time);
+  }
+
+  #xattrs(path: HostPath, xattrs: ReadonlyMap<string, Buffer>): void {
+    for (const [name, value] of xattrs) {
+      if (steering.test(name)) continue;
+      if (typeof path !== 'string') throw badArchive('extended attributes on a name that is not UTF-8');
+      try {
+        this.#syscall.lsetxattr(path, name, value);
+      } catch (error) {
+        if (!isEngineError(error) || !['EOPNOTSUPP', 'ENOTSUP', 'EPERM'].includes(error.code)) throw error;
+        this.unsupported.add(name);
+      }
+    }
+  }
+}

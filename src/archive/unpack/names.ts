@@ -1,0 +1,49 @@
+import { badArchive, pathBytes } from '../tar/header.ts';
+
+/** Any component that is empty, `.` or `..`. */
+const unclean = /(?:^|\/)\.{0,2}(?:\/|$)/;
+
+/** A path for node:fs: bytes when a name in it is not UTF-8. */
+export type HostPath = string | Buffer;
+
+/**
+ * The path of a member relative to the directory, cleaned lexically: '' for the directory itself. Leading slashes are
+ * dropped, as tar does.
+ * @throws {EngineError} `invalid-parameter` for a name that leads outside.
+ */
+export function cleanMemberPath(path: string): string {
+  let start = path.startsWith('./') ? 2 : 0;
+  let end = path.length;
+  while (start < end && path.charCodeAt(start) === 0x2f) start += 1;
+  while (end > start && path.charCodeAt(end - 1) === 0x2f) end -= 1;
+  const trimmed = start === 0 && end === path.length ? path : path.slice(start, end);
+  if (trimmed === '' || !unclean.test(trimmed)) return trimmed;
+  const parts: string[] = [];
+  for (const part of trimmed.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) throw badArchive(`the name ${path} leads outside the directory`);
+  }
+  return parts.join('/');
+}
+
+/** Joins a directory's path and a name for node:fs. */
+export function hostPath(directory: string, name: string): HostPath {
+  const joined = name === '' ? directory : `${directory}/${name}`;
+  return joined.isWellFormed() ? joined : pathBytes(joined);
+}
+
+export function joinRelative(parent: string, name: string): string {
+  return parent === '' ? name : name === '' ? parent : `${parent}/${name}`;
+}
+
+/** The part before the last slash, '' when there is none. */
+export function parentOf(relative: string): string {
+  const slash = relative.lastIndexOf('/');
+  return slash === -1 ? '' : relative.slice(0, slash);
+}
+
+/** The part after the last slash. */
+export function baseOf(relative: string): string {
+  return relative.slice(relative.lastIndexOf('/') + 1);
+}

@@ -1,0 +1,396 @@
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+  type Stats,
+} from 'node:fs';
+import { EngineError } from '../../errors/index.ts';
+import type { Syscall } from '../../sys/index.ts';
+import { badArchive, pathBytes, type TarHeader } from '../tar/header.ts';
+import type { TarHandler } from '../tar/parser.ts';
+import { AttributeWriter, type Owner } from './attributes.ts';
+import { entryPath, type Location } from './location.ts';
+import { baseOf, cleanMemberPath, joinRelative, parentOf, type HostPath } from './names.ts';
+import { Parents } from './parents.ts';
+import { emptyDirectory, removeTree } from './remove-tree.ts';
+
+const WHITEOUT_PREFIX = '.wh.';
+const WHITEOUT_META = '.wh..wh.';
+const OPAQUE = '.wh..wh..opq';
+const OPAQUE_XATTR = 'trusted.overlay.opaque';
+const S_IFCHR = 0o020000;
+const S_IFBLK = 0o060000;
+const S_IFIFO = 0o010000;
+const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+export interface TreeWriterOptions {
+  /**
+   * What `.wh.` names mean. `overlay`: kept, as overlayfs has them; `merged`: deletions of what the directory held
+   * before; `plain`: nothing, they are names like others (docker cp).
+   */
+  form: 'overlay' | 'merged' | 'plain';
+  /** Real path in the location that members are relative to, '' for its root. */
+  base?: string;
+  /**
+   * Directories of the layers below, top first: directories that the archive uses but does not list get owner and mode
+   * from there.
+   */
+  lowerDirectories?: readonly string[];
+  /** Owner of everything, instead of what the archive says. */
+  owner?: Owner;
+  /** A directory is never replaced by something else, nor the other way round. */
+  noOverwriteDirNonDir?: boolean;
+  maxEntries?: number;
+}
+
+/**
+ * Writes the members of a tar below a directory. Synchronous. Whatever names and links say, nothing outside the location
+ * is touched.
+ */
+export class TreeWriter implements TarHandler {
+  readonly #location: Location;
+  readonly #options: TreeWriterOptions;
+  readonly #base: string;
+  readonly #syscall: Syscall;
+  readonly #attributes: AttributeWriter;
+  readonly #parents: Parents;
+  readonly #umask = process.umask();
+  /** In a new directory owner and mode of a new file are what open(2) was told; elsewhere they may be inherited. */
+  readonly #inherits: boolean;
+  /** Directories by real path, whose attributes are set last, when nothing is written to them any more. */
+  readonly #directories = new Map<string, TarHeader>();
+  /** What this archive made, by real path; whiteouts of the merged form leave it alone. */
+  readonly #made = new Set<string>();
+  #file: { fd: number; path: HostPath; header: TarHeader; createdMode: number } | undefined;
+  entries = 0;
+  /** Content of regular files, holes included: Docker's size of a layer. */
+  sizeBytes = 0;
+
+  constructor(location: Location, options: TreeWriterOptions, syscall: Syscall) {
+    this.#location = location;
+    this.#options = options;
+    this.#base = options.base ?? '';
+    this.#syscall = syscall;
+    this.#attributes = new AttributeWriter(syscall, options.owner);
+    this.#parents = new Parents(location, {
+      onImplied: (relative) => this.#implied(relative),
+      onObstacle: (relative) => this.#replaceWhiteout(relative),
+    });
+    this.#inherits = options.form !== 'overlay' || (lstatSync(location.directory('')).mode & 0o2000) !== 0;
+    const below = options.lowerDirectories?.[0];
+    if (options.form === 'overlay' && below !== undefined)
+      this.#directories.set('', impliedHeader(lstatSync(below)));
+  }
+
+  /** Names of extended attributes that could not be stored here. */
+  get unsupportedXattrs(): string[] {
+    return [...this.#attributes.unsupported];
+  }
+
+  entry(header: TarHeader): void {
+    this.entries += 1;
+    if (this.entries > (this.#options.maxEntries ?? Infinity)) throw badArchive('it has too many members');
+    const named = cleanMemberPath(header.path);
+    if (named === '') {
+      // docker cp leaves the directory that it copies into as it is.
+      if (header.type === 'directory' && this.#options.form !== 'plain')
+        this.#directories.set(this.#base, header);
+      return;
+    }
+    const base = baseOf(named);
+    if (this.#options.form !== 'plain') {
+      // Bookkeeping of aufs, in old images.
+      if (named.startsWith(WHITEOUT_META) && named !== OPAQUE) return;
+      if (base.startsWith(WHITEOUT_PREFIX)) {
+        this.#whiteoutMember(parentOf(named), base);
+        return;
+      }
+      // overlayfs reads such a device as a whiteout, so it is one whoever reads the layer.
+      if (header.type === 'char-device' && header.deviceMajor === 0 && header.deviceMinor === 0) {
+        this.#whiteout(this.#parents.resolve(joinRelative(this.#base, parentOf(named))), base);
+        return;
+      }
+    }
+    const parent = this.#parents.resolve(joinRelative(this.#base, parentOf(named)));
+    this.#member(header, joinRelative(parent, base));
+  }
+
+  data(chunk: Buffer, position: number): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    const explicit = file.header.sparse !== null;
+    for (let at = 0; at < chunk.length;) {
+      at += writeSync(file.fd, chunk, at, chunk.length - at, explicit ? position + at : null);
+    }
+  }
+
+  end(): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    try {
+      this.#attributes.file(file.fd, file.path, file.header, file.createdMode);
+    } finally {
+      closeSync(file.fd);
+    }
+  }
+
+  /** Sets what directories look like; call once, after the last member. */
+  finish(): void {
+    for (const [relative, header] of [...this.#directories].toReversed()) {
+      this.#attributes.node(entryPath(this.#location, relative), header);
+    }
+  }
+
+  /** Closes the file that was being written when something failed. */
+  abort(): void {
+    if (this.#file !== undefined) closeSync(this.#file.fd);
+    this.#file = undefined;
+  }
+
+  #member(header: TarHeader, relative: string): void {
+    const path = entryPath(this.#location, relative);
+    switch (header.type) {
+      case 'file':
+        this.#regularFile(header, relative, path);
+        break;
+      case 'directory':
+        this.#directory(header, relative, path);
+        break;
+      case 'symlink': {
+        const target = header.linkPath.isWellFormed() ? header.linkPath : pathBytes(header.linkPath);
+        if (target.length === 0) throw badArchive(`the symbolic link ${header.path} has no target`);
+        this.#make(relative, path, false, () => symlinkSync(target, path));
+        this.#attributes.node(path, header);
+        break;
+      }
+      case 'hardlink':
+        this.#hardLink(header, relative, path);
+        break;
+      case 'char-device':
+      case 'block-device':
+      case 'fifo':
+        this.#device(header, relative, path);
+        break;
+      default: {
+        const flag = JSON.stringify(header.typeFlag);
+        throw badArchive(`the member ${header.path} has the unknown type ${flag}`);
+      }
+    }
+    if (this.#options.form === 'merged') this.#made.add(relative);
+  }
+
+  #regularFile(header: TarHeader, relative: string, path: HostPath): void {
+    const mode = header.mode & 0o777;
+    const fd = this.#make(relative, path, false, () => openSync(path, CREATE_FILE, mode));
+    this.#file = { fd, path, header, createdMode: this.#inherits ? -1 : mode & ~this.#umask };
+    this.sizeBytes += header.sizeBytes;
+    if (header.sparse !== null) ftruncateSync(fd, header.sizeBytes);
+  }
+
+  #directory(header: TarHeader, relative: string, path: HostPath): void {
+    this.#make(relative, path, true, () => mkdirSync(path, 0o700));
+    this.#parents.add(relative);
+    // Last one wins, in the place of the last one.
+    this.#directories.delete(relative);
+    this.#directories.set(relative, header);
+  }
+
+  #hardLink(header: TarHeader, relative: string, path: HostPath): void {
+    const target = cleanMemberPath(header.linkPath);
+    const parent = this.#parents.find(joinRelative(this.#base, parentOf(target)));
+    const real = parent === undefined || target === '' ? undefined : joinRelative(parent, baseOf(target));
+    const from = real === undefined ? undefined : entryPath(this.#location, real);
+    const stat = from === undefined ? undefined : lstatSync(from, { throwIfNoEntry: false });
+    if (from === undefined || stat === undefined || isWhiteout(stat)) {
+      throw badArchive(`the hard link ${header.path} leads to ${header.linkPath}, which is not there`);
+    }
+    if (stat.isDirectory()) throw badArchive(`the hard link ${header.path} leads to a directory`);
+    const here = lstatSync(path, { throwIfNoEntry: false });
+    if (here !== undefined && here.ino === stat.ino && here.dev === stat.dev) return;
+    this.#make(relative, path, false, () => linkSync(from, path));
+  }
+
+  #device(header: TarHeader, relative: string, path: HostPath): void {
+    if (typeof path !== 'string') throw badArchive('a device with a name that is not UTF-8');
+    const kind = header.type === 'fifo' ? S_IFIFO : header.type === 'char-device' ? S_IFCHR : S_IFBLK;
+    if (
+      header.deviceMajor > 0xfff ||
+      header.deviceMinor > 0xfffff ||
+      header.deviceMajor < 0 ||
+      header.deviceMinor < 0
+    ) {
+      throw badArchive(`the device ${header.path} has a number that is too large`);
+    }
+    this.#make(relative, path, false, () =>
+      this.#syscall.mknod(path, kind | (header.mode & 0o777), header.deviceMajor, header.deviceMinor),
+    );
+    this.#attributes.node(path, header);
+  }
+
+  /** Makes an entry; what is there already is removed first, unless both are directories. */
+  #make<T>(relative: string, path: HostPath, isDirectory: boolean, create: () => T): T | undefined;
+  #make(relative: string, path: HostPath, isDirectory: false, create: () => number): number;
+  #make<T>(relative: string, path: HostPath, isDirectory: boolean, create: () => T): T | undefined {
+    try {
+      return create();
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'EEXIST') throw error;
+    }
+    const here = lstatSync(path);
+    if (isDirectory && here.isDirectory()) return undefined;
+    if (this.#options.noOverwriteDirNonDir === true && here.isDirectory() !== isDirectory) {
+      const [existing, wanted] = isDirectory
+        ? ['non-directory', 'directory']
+        : ['directory', 'non-directory'];
+      const name = joinRelative('', relative);
+      throw new EngineError(
+        'invalid-parameter',
+        `cannot overwrite ${existing} "/${name}" with ${wanted} "/${name}"`,
+      );
+    }
+    if (this.#location.isMount(relative)) {
+      throw new EngineError('internal', `unlinkat /${relative}: device or resource busy`, { code: 'EBUSY' });
+    }
+    this.#remove(relative, path, here);
+    const made = create();
+    if (isDirectory && this.#options.form === 'overlay' && isWhiteout(here)) this.#setOpaque(path);
+    return made;
+  }
+
+  #remove(relative: string, path: HostPath, here: Stats): void {
+    if (!here.isDirectory()) {
+      unlinkSync(path);
+      if (here.isSymbolicLink()) this.#parents.forget();
+      return;
+    }
+    removeTree(path);
+    this.#parents.forget();
+    for (const known of this.#directories.keys()) {
+      if (known === relative || known.startsWith(`${relative}/`)) this.#directories.delete(known);
+    }
+  }
+
+  #whiteoutMember(parent: string, base: string): void {
+    const directory = this.#parents.resolve(joinRelative(this.#base, parent));
+    if (base.startsWith(WHITEOUT_META)) {
+      if (base === OPAQUE) this.#opaque(directory);
+      return;
+    }
+    const name = base.slice(WHITEOUT_PREFIX.length);
+    if (name === '' || name === '.' || name === '..') throw badArchive(`bad whiteout ${base}`);
+    this.#whiteout(directory, name);
+  }
+
+  /** Hides what the layers below have under this name; what this layer has stays, whichever came first. */
+  #whiteout(directory: string, name: string): void {
+    const relative = joinRelative(directory, name);
+    const path = entryPath(this.#location, relative);
+    const here = lstatSync(path, { throwIfNoEntry: false });
+    if (this.#options.form === 'merged') {
+      if (here !== undefined) this.#removeOlder(relative, path, here);
+      return;
+    }
+    if (here === undefined) {
+      if (typeof path !== 'string') throw badArchive('a whiteout of a name that is not UTF-8');
+      this.#syscall.mknod(path, S_IFCHR, 0, 0);
+    } else if (here.isDirectory()) {
+      this.#setOpaque(path);
+    }
+  }
+
+  #opaque(directory: string): void {
+    const path = entryPath(this.#location, directory);
+    if (this.#options.form === 'overlay') {
+      this.#setOpaque(path);
+      return;
+    }
+    const fd = openSync(path, OPEN_DIRECTORY);
+    try {
+      emptyDirectory(fd, (relative) => this.#isMade(joinRelative(directory, relative)));
+    } finally {
+      closeSync(fd);
+    }
+    this.#parents.forget();
+  }
+
+  #removeOlder(relative: string, path: HostPath, here: Stats): void {
+    if (here.isDirectory()) {
+      removeTree(path, (below) => this.#isMade(joinRelative(relative, below)));
+      this.#parents.forget();
+    } else if (!this.#made.has(relative)) {
+      this.#remove(relative, path, here);
+    }
+  }
+
+  #isMade(relative: string): boolean {
+    return this.#made.has(relative);
+  }
+
+  /** A parent that an earlier whiteout of this layer hides below: the layer starts it anew. */
+  #replaceWhiteout(relative: string): boolean {
+    if (this.#options.form !== 'overlay') return false;
+    const path = entryPath(this.#location, relative);
+    if (!isWhiteout(lstatSync(path))) return false;
+    unlinkSync(path);
+    mkdirSync(path, 0o755);
+    this.#setOpaque(path);
+    this.#parents.add(relative);
+    this.#directories.set(relative, impliedHeader());
+    return true;
+  }
+
+  #setOpaque(path: HostPath): void {
+    if (typeof path !== 'string') throw badArchive('an opaque directory with a name that is not UTF-8');
+    this.#syscall.lsetxattr(path, OPAQUE_XATTR, Buffer.from('y'));
+  }
+
+  /** A parent that the archive does not list looks as the layers below have it, else as mkdir -p makes it. */
+  #implied(relative: string): void {
+    if (this.#options.form === 'merged') this.#made.add(relative);
+    for (const lower of this.#options.lowerDirectories ?? []) {
+      const stat = lstatSync(`${lower}/${relative}`, { throwIfNoEntry: false });
+      if (stat === undefined) continue;
+      if (stat.isDirectory()) {
+        this.#directories.set(relative, impliedHeader(stat));
+        return;
+      }
+      break;
+    }
+    this.#directories.set(relative, impliedHeader());
+  }
+}
+
+/** The 0/0 character device by which overlayfs hides a name. */
+export function isWhiteout(stat: Stats): boolean {
+  return stat.isCharacterDevice() && stat.rdev === 0;
+}
+
+function impliedHeader(stat?: Stats): TarHeader {
+  return {
+    path: '',
+    type: 'directory',
+    typeFlag: '5',
+    mode: stat === undefined ? 0o755 : stat.mode & 0o7777,
+    uid: stat?.uid ?? 0,
+    gid: stat?.gid ?? 0,
+    sizeBytes: 0,
+    mtimeSeconds: Math.floor((stat?.mtimeMs ?? Date.now()) / 1000),
+    mtimeNanos: 0,
+    linkPath: '',
+    userName: '',
+    groupName: '',
+    deviceMajor: 0,
+    deviceMinor: 0,
+    xattrs: null,
+    sparse: null,
+  };
+}
