@@ -19,7 +19,7 @@ export type ContainerStatus =
 export interface ContainerRecord {
   id: string;
   name: string;
-  /** ms since the epoch; nanosecond text as Docker prints it is derived. */
+  /** RFC 3339 with nanoseconds. */
   createdAt: string;
   imageId: Digest;
   /** What the user asked for, as shown in `ps`. */
@@ -36,8 +36,10 @@ export interface ContainerRecord {
   sandbox: { id: string; path: string } | null;
   state: ContainerState;
   restartCount: number;
-  /** Set by stop and kill: `unless-stopped` and `always` do not restart it. */
+  /** Set by stop and kill: `unless-stopped` does not restart it with the engine. */
   stoppedByUser: boolean;
+  /** With status `removing`: its anonymous volumes go, too. */
+  removesVolumes?: boolean;
   platform: Platform;
   logPath: string;
   resolvConfPath: string;

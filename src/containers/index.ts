@@ -1,1 +1,3 @@
 export type * from './containers.ts';
+export { LocalContainers } from './local-containers.ts';
+export type { ContainersOptions, ContainersParts } from './table.ts';

@@ -1,0 +1,201 @@
+import type { Image } from '../images/index.ts';
+import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../spec/index.ts';
+import { hostname } from 'node:os';
+import type { ContainerCreate, ContainerRecord } from './containers.ts';
+import { mergeConfig } from './config-merge.ts';
+import type { ContainerEntry } from './entry.ts';
+import { logSettings } from './log-settings.ts';
+import { planMounts, releaseVolumes } from './container-mounts.ts';
+import { adaptHostConfig, validateConfig, validateHostConfig } from './settings.ts';
+import type { ContainerTable } from './table.ts';
+import { nowText, zeroTime } from './timestamp.ts';
+
+/**
+ * Makes a container: name, volumes, writable tree, record, in this order, so that a crash between two of them leaves
+ * only what the next start sweeps (a tree or an anonymous volume without a record). Nothing is mounted.
+ */
+export async function createContainer(
+  table: ContainerTable,
+  request: ContainerCreate,
+): Promise<{ id: string; warnings: string[] }> {
+  const { images, snapshotter, cgroups } = table.parts;
+  validateConfig(request.config);
+  validateHostConfig(request.hostConfig);
+  const image = request.config.Image === '' ? null : images.get(request.config.Image);
+  const hostConfig = adaptHostConfig(request.hostConfig, {
+    shmSizeBytes: table.options.shmSizeBytes,
+    cgroupVersion: cgroups.setup.version,
+    defaultRuntime: table.options.defaultRuntime,
+    logDriver: table.options.logDriver,
+    logOptions: table.options.logOptions,
+  });
+  table.runtimeByName(hostConfig.Runtime);
+  logSettings(hostConfig.LogConfig);
+  resolveSharedModes(table, hostConfig);
+  const config = mergeConfig(request.config, image?.config.config);
+
+  const id = table.newId();
+  const name =
+    request.name === undefined || request.name === ''
+      ? table.names.generate(id)
+      : table.names.reserve(request.name, id);
+  const undo: (() => Promise<unknown> | void)[] = [() => table.names.release(name, id)];
+  try {
+    config.Hostname = hostnameFor(config, hostConfig, id);
+    const record = newRecord(table, { id, name, config, hostConfig, image });
+    record.networks = plannedNetworks(config, hostConfig, request.networkingConfig);
+    undo.push(() => releaseVolumes(table, record, { removeAnonymous: true }));
+    await planMounts(table, record);
+    undo.push(() => snapshotter.remove(id));
+    await snapshotter.prepare(id, image?.chainId ?? null);
+    const entry = table.add(record);
+    table.save(entry);
+    table.publish(entry, 'create');
+    return { id, warnings: createWarnings(hostConfig) };
+  } catch (error) {
+    for (const step of undo.reverse()) {
+      try {
+        await step();
+      } catch (failure) {
+        table.report(`undo creation of ${id}`, failure);
+      }
+    }
+    throw error;
+  }
+}
+
+function newRecord(
+  table: ContainerTable,
+  given: {
+    id: string;
+    name: string;
+    config: ContainerConfig;
+    hostConfig: HostConfig;
+    image: Image | null;
+  },
+): ContainerRecord {
+  const { id, config, hostConfig, image } = given;
+  const command = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
+  const directory = table.directory(id);
+  return {
+    id,
+    name: given.name,
+    createdAt: nowText(),
+    imageId: image?.id ?? '',
+    imageName: config.Image,
+    config,
+    hostConfig,
+    path: command[0] ?? '',
+    args: command.slice(1),
+    mounts: [],
+    anonymousVolumes: [],
+    networks: {},
+    sandbox: null,
+    state: {
+      status: 'created',
+      pid: 0,
+      monitorPid: 0,
+      exitCode: 0,
+      error: '',
+      oomKilled: false,
+      startedAt: zeroTime,
+      finishedAt: zeroTime,
+      health: null,
+    },
+    restartCount: 0,
+    stoppedByUser: false,
+    platform: image === null ? table.options.platform : imagePlatform(image),
+    logPath: `${directory}/${id}-json.log`,
+    resolvConfPath: `${directory}/resolv.conf`,
+    hostnamePath: `${directory}/hostname`,
+    hostsPath: `${directory}/hosts`,
+    cgroupsPath: cgroupsPath(table, hostConfig, id),
+  };
+}
+
+function imagePlatform(image: Image): ContainerRecord['platform'] {
+  const { architecture, os, variant } = image.config;
+  return variant === undefined ? { architecture, os } : { architecture, os, variant };
+}
+
+/** As the cgroup driver wants it: a path, or `slice:prefix:name`. */
+function cgroupsPath(table: ContainerTable, hostConfig: HostConfig, id: string): string {
+  const parent = hostConfig.CgroupParent || table.options.cgroupParent;
+  if (table.parts.cgroups.setup.driver === 'systemd') return `${parent}:coracle:${id}`;
+  return `${parent.startsWith('/') ? '' : '/'}${parent}/${id}`;
+}
+
+function hostnameFor(config: ContainerConfig, hostConfig: HostConfig, id: string): string {
+  if (config.Hostname !== '') return config.Hostname;
+  return hostConfig.NetworkMode === 'host' ? hostname() : id.slice(0, 12);
+}
+
+/** `container:<name>` modes are kept by id, so that a rename does not change them. */
+function resolveSharedModes(table: ContainerTable, hostConfig: HostConfig): void {
+  for (const key of ['NetworkMode', 'PidMode', 'IpcMode'] as const) {
+    const mode = hostConfig[key];
+    if (mode.startsWith('container:')) {
+      hostConfig[key] = `container:${table.resolve(mode.slice('container:'.length)).id}`;
+    }
+  }
+}
+
+/** The networks it will be attached to at its start, with what the user asked of them. */
+function plannedNetworks(
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  asked: NetworkingConfig,
+): Record<string, EndpointSettings> {
+  const mode = hostConfig.NetworkMode;
+  if (config.NetworkDisabled === true || mode.startsWith('container:')) return {};
+  const endpoints = Object.entries(asked.EndpointsConfig ?? {});
+  const networks: Record<string, EndpointSettings> = {};
+  for (const [name, settings] of endpoints) {
+    networks[networkName(name)] = { ...emptyEndpoint(), ...settings };
+  }
+  if (endpoints.length === 0) networks[networkName(mode)] = emptyEndpoint();
+  return networks;
+}
+
+export function networkName(mode: string): string {
+  return mode === 'default' ? 'bridge' : mode;
+}
+
+export function emptyEndpoint(): EndpointSettings {
+  return {
+    IPAMConfig: null,
+    Links: null,
+    Aliases: null,
+    MacAddress: '',
+    DriverOpts: null,
+    GwPriority: 0,
+    NetworkID: '',
+    EndpointID: '',
+    Gateway: '',
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    DNSNames: null,
+  };
+}
+
+function createWarnings(hostConfig: HostConfig): string[] {
+  const warnings: string[] = [];
+  if (hostConfig.NetworkMode === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
+    warnings.push('Published ports are discarded when using host network mode');
+  }
+  return warnings;
+}
+
+/** The entry's image configuration; what is known of it when the image is gone. */
+export function imageConfigOf(table: ContainerTable, entry: ContainerEntry): Image['config'] {
+  const { imageId, platform } = entry.record;
+  if (imageId !== '' && table.parts.images.has(imageId)) return table.parts.images.get(imageId).config;
+  return {
+    architecture: platform.architecture,
+    os: platform.os,
+    rootfs: { type: 'layers', diff_ids: [] },
+  };
+}

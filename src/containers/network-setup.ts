@@ -1,0 +1,118 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname as hostHostname } from 'node:os';
+import { EngineError } from '../errors/index.ts';
+import type { EndpointSettings, RuntimeMount } from '../spec/index.ts';
+import type { ContainerRecord } from './containers.ts';
+import type { ContainerEntry } from './entry.ts';
+import type { ContainerTable } from './table.ts';
+
+export interface NetworkSetup {
+  namespacePaths: { network?: string };
+  /** resolv.conf, hostname and hosts. */
+  mounts: RuntimeMount[];
+  hostname: string;
+}
+
+/**
+ * Namespace, endpoints and files of a container's network; synchronous, a millisecond or two. What it made is undone by
+ * releaseNetwork(), also when this throws half way.
+ */
+export function prepareNetwork(table: ContainerTable, entry: ContainerEntry): NetworkSetup {
+  const { record } = entry;
+  const mode = record.hostConfig.NetworkMode;
+  if (mode.startsWith('container:')) return joinNetwork(table, mode.slice('container:'.length));
+  const namespacePaths: { network?: string } = {};
+  if (mode !== 'host') {
+    const { networks } = table.parts;
+    const sandbox = networks.createSandbox(entry.id);
+    record.sandbox = { id: sandbox.id, path: sandbox.path };
+    namespacePaths.network = sandbox.path;
+    if (mode !== 'none') attachAll(table, entry);
+  }
+  writeNetworkFiles(table, record);
+  return {
+    namespacePaths,
+    mounts: fileMounts(record),
+    hostname: record.config.Hostname === '' && mode === 'host' ? hostHostname() : record.config.Hostname,
+  };
+}
+
+function attachAll(table: ContainerTable, entry: ContainerEntry): void {
+  const { record } = entry;
+  for (const [network, settings] of Object.entries(record.networks)) {
+    if (network === 'none' || network === 'host') continue;
+    record.networks[network] = table.parts.networks.attach({
+      containerId: entry.id,
+      containerName: record.name,
+      network,
+      settings,
+    });
+  }
+}
+
+/** Another container's namespace, and its files and names with it. */
+function joinNetwork(table: ContainerTable, id: string): NetworkSetup {
+  const other = table.resolve(id);
+  if (!other.running) {
+    throw new EngineError('conflict', `cannot join network of a non running container: ${other.id}`);
+  }
+  if (other.record.state.status === 'restarting') {
+    throw new EngineError(
+      'conflict',
+      `Container ${other.id} is restarting, wait until the container is running`,
+    );
+  }
+  const path = other.record.sandbox?.path;
+  return {
+    namespacePaths: { network: path ?? `/proc/${other.record.state.pid}/ns/net` },
+    mounts: fileMounts(other.record),
+    hostname: other.record.config.Hostname,
+  };
+}
+
+/** Endpoints and namespace; no error when there are none. */
+export function releaseNetwork(table: ContainerTable, entry: ContainerEntry): void {
+  const { record } = entry;
+  if (record.sandbox === null && table.parts.networks.sandbox(entry.id) === undefined) return;
+  table.parts.networks.removeSandbox(entry.id);
+  record.sandbox = null;
+  for (const [network, settings] of Object.entries(record.networks)) {
+    record.networks[network] = released(settings);
+  }
+}
+
+/** What the user asked for stays, what was given goes. */
+function released(settings: EndpointSettings): EndpointSettings {
+  return {
+    ...settings,
+    EndpointID: '',
+    Gateway: '',
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    MacAddress: '',
+  };
+}
+
+function fileMounts(record: ContainerRecord): RuntimeMount[] {
+  const files: [string, string][] = [
+    ['/etc/resolv.conf', record.resolvConfPath],
+    ['/etc/hostname', record.hostnamePath],
+    ['/etc/hosts', record.hostsPath],
+  ];
+  return files.map(([destination, source]) => ({
+    destination,
+    type: 'bind',
+    source,
+    options: ['rbind', 'rprivate'],
+  }));
+}
+
+function writeNetworkFiles(table: ContainerTable, record: ContainerRecord): void {
+  mkdirSync(table.directory(record.id), { recursive: true, mode: 0o710 });
+  writeFileSync(record.hostnamePath, `${record.config.Hostname}\n`);
+  writeFileSync(record.hostsPath, '127.0.0.1\tlocalhost\n');
+  writeFileSync(record.resolvConfPath, readFileSync('/etc/resolv.conf'));
+}

@@ -1,0 +1,96 @@
+import { rm } from 'node:fs/promises';
+import { EngineError, errorMessage } from '../errors/index.ts';
+import { releaseVolumes } from './container-mounts.ts';
+import type { ContainerEntry } from './entry.ts';
+import { forgetExecs } from './exec.ts';
+import { cancelRestart, releaseRun } from './exit.ts';
+import { killAndWait } from './kill.ts';
+import type { ContainerTable } from './table.ts';
+
+/** @throws {EngineError} `conflict` when it runs and is not forced, or is being removed already */
+export async function removeContainer(
+  table: ContainerTable,
+  entry: ContainerEntry,
+  options: { force: boolean; volumes: boolean; link: boolean },
+): Promise<void> {
+  const { record } = entry;
+  if (options.link) {
+    throw new EngineError(
+      'invalid-parameter',
+      'Conflict, cannot remove the default link name of the container',
+    );
+  }
+  if (entry.removing) {
+    throw new EngineError('conflict', `removal of container ${record.name} is already in progress`);
+  }
+  entry.removing = true;
+  try {
+    if (entry.running) {
+      if (!options.force) throw runningConflict(entry);
+      entry.restart.cancel();
+      if (record.state.status !== 'restarting') await killAndWait(table, entry);
+    }
+    await entry.lock.run(() => removeLocked(table, entry, options));
+  } finally {
+    entry.removing = false;
+  }
+}
+
+function runningConflict(entry: ContainerEntry): EngineError {
+  const { id, name, state } = entry.record;
+  if (state.status === 'paused') {
+    return new EngineError(
+      'conflict',
+      `cannot remove container "/${name}": container is paused and must be unpaused first`,
+      { details: { id } },
+    );
+  }
+  return new EngineError(
+    'conflict',
+    `cannot remove container "/${name}": container is ${state.status}: stop the container before removing or force remove`,
+    { details: { id } },
+  );
+}
+
+/**
+ * Removes a container that does not run; the caller holds its lock. The order makes it crash-proof: `removing` is
+ * written first, the record goes last of what is waited for, and what is left behind then (tree, files, runtime state)
+ * belongs to no record and is swept.
+ */
+export async function removeLocked(
+  table: ContainerTable,
+  entry: ContainerEntry,
+  options: { volumes: boolean },
+): Promise<void> {
+  if (entry.removed) return;
+  const { record } = entry;
+  const { snapshotter, logs, runtime } = table.parts;
+  if (record.state.status === 'restarting') cancelRestart(table, entry);
+  if (entry.running) throw runningConflict(entry);
+  record.state.status = 'removing';
+  record.removesVolumes = options.volumes;
+  table.save(entry);
+  forgetExecs(table, entry);
+  try {
+    await releaseRun(table, entry);
+    await releaseVolumes(table, record, { removeAnonymous: options.volumes });
+  } catch (error) {
+    record.state.status = 'dead';
+    record.state.error = errorMessage(error);
+    table.save(entry);
+    throw error;
+  }
+  table.forget(entry);
+  for (const session of entry.sessions) session.abandon();
+  entry.notifyRemoved();
+  table.publish(entry, 'destroy');
+  const { cleanup } = entry;
+  void table.inBackground(`remove the files of ${entry.id}`, async () => {
+    await cleanup;
+    // Usually gone by now; a container whose start failed half way has its state still.
+    await runtime.delete(entry.id);
+    await snapshotter.remove(entry.id);
+    await logs.remove(record.logPath);
+    await rm(table.directory(entry.id), { recursive: true, force: true });
+  });
+}

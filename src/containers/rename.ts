@@ -1,0 +1,26 @@
+import { EngineError } from '../errors/index.ts';
+import type { ContainerEntry } from './entry.ts';
+import { invalid } from './errors.ts';
+import type { ContainerTable } from './table.ts';
+
+/** @throws {EngineError} `invalid-parameter`; `conflict` when another container has the name */
+export function renameContainer(table: ContainerTable, entry: ContainerEntry, newName: string): void {
+  if (newName === '') throw invalid('Neither old nor new names may be empty');
+  const { record } = entry;
+  const oldName = record.name;
+  const bare = newName.startsWith('/') ? newName.slice(1) : newName;
+  if (bare === oldName) throw invalid('Renaming a container with the same name as its current name');
+  if (entry.removed || entry.removing) {
+    throw new EngineError('conflict', 'container is marked for removal and cannot be renamed');
+  }
+  record.name = table.names.reserve(newName, entry.id);
+  try {
+    table.save(entry);
+  } catch (error) {
+    table.names.release(record.name, entry.id);
+    record.name = oldName;
+    throw error;
+  }
+  table.names.release(oldName, entry.id);
+  table.publish(entry, 'rename', { oldName: `/${oldName}` });
+}
