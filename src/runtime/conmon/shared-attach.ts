@@ -1,4 +1,4 @@
-import { EngineError } from '../../errors/index.ts';
+import { EngineError, isEngineError } from '../../errors/index.ts';
 import type { DescriptorWatcher, PacketSocket } from '../../sys/index.ts';
 import type { RuntimeStreams } from '../container-runtime.ts';
 
@@ -18,7 +18,7 @@ interface Piece {
  * them pauses nothing is read, conmon blocks in its write, and so, once the pipes are full, does the container.
  */
 export class SharedAttach {
-  readonly #watcher: DescriptorWatcher;
+  readonly #watcher: Pick<DescriptorWatcher, 'connectPacket'>;
   readonly #path: string;
   readonly #closesStdin: boolean;
   readonly #clients = new Set<AttachClient>();
@@ -28,17 +28,16 @@ export class SharedAttach {
   #paused = false;
 
   /** @param closesStdin conmon closes the container's stdin when our connection's input ends (no --leave-stdin-open) */
-  constructor(watcher: DescriptorWatcher, path: string, closesStdin: boolean) {
+  constructor(watcher: Pick<DescriptorWatcher, 'connectPacket'>, path: string, closesStdin: boolean) {
     this.#watcher = watcher;
     this.#path = path;
     this.#closesStdin = closesStdin;
   }
 
-  /** @throws {SyscallError} when conmon does not listen (any more) */
+  /** When conmon is gone already, the streams end at once. */
   attach(): RuntimeStreams {
-    const socket = (this.#socket ??= this.#connect());
     const client = new AttachClient({
-      send: (chunk) => this.#send(socket, chunk),
+      send: (chunk) => this.#send(chunk),
       closeInput: () => this.#closeInput(),
       changed: () => this.#balance(),
       gone: (self) => {
@@ -48,6 +47,14 @@ export class SharedAttach {
       },
     });
     this.#clients.add(client);
+    try {
+      this.#socket ??= this.#connect();
+    } catch (error) {
+      const code = isEngineError(error) ? error.code : '';
+      if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw error;
+      // Not before the caller has set its callbacks.
+      setImmediate(() => client.finish(undefined));
+    }
     return client;
   }
 
@@ -76,8 +83,10 @@ export class SharedAttach {
     return socket;
   }
 
-  async #send(socket: PacketSocket, chunk: Uint8Array): Promise<void> {
-    if (this.#inputClosed) throw new EngineError('conflict', 'Cannot write to standard input: it is closed');
+  async #send(chunk: Uint8Array): Promise<void> {
+    const socket = this.#socket;
+    if (this.#inputClosed || socket === undefined)
+      throw new EngineError('conflict', 'Cannot write to standard input: it is closed');
     for (let at = 0; at < chunk.byteLength; at += inputBytesMax) {
       await socket.send(chunk.subarray(at, at + inputBytesMax));
     }
