@@ -1,0 +1,105 @@
+import { decompress } from '../archive/index.ts';
+import {
+  mediaTypes,
+  parseReference,
+  withDefaultTag,
+  type Digest,
+  type ImageConfig,
+  type Reference,
+} from '../spec/index.ts';
+import { applyChanges } from './changes.ts';
+import { badImage, encodeImageConfig, hostPlatform } from './image-config.ts';
+import type { ImageStore } from './image-store.ts';
+import type { Image, Images } from './images.ts';
+import type { LayerSource } from './layers.ts';
+
+type ImportOptions = Parameters<Images['import']>[1];
+type CreateRequest = Parameters<Images['createFromLayer']>[0];
+
+/** One tar, of any compression, as an image of one layer; the config has Docker's members. */
+export async function importImage(
+  store: ImageStore,
+  archive: AsyncIterable<Uint8Array>,
+  options: ImportOptions,
+): Promise<Image> {
+  const runConfig = applyChanges({}, options.changes ?? []);
+  const reference = options.reference === undefined ? undefined : parseTagReference(options.reference);
+  const created = new Date(store.nowMs()).toISOString();
+  const comment = options.message || `Imported from ${options.source ?? '-'}`;
+  const config: ImageConfig = {
+    ...hostPlatform(),
+    ...options.platform,
+    created,
+    comment,
+    config: runConfig,
+    rootfs: { type: 'layers', diff_ids: [] },
+    history: [{ created, comment }],
+  };
+  const id = await createImage(store, {
+    parent: null,
+    layer: archive,
+    config,
+    ...(reference === undefined ? {} : { reference }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  store.publish('import', id, id);
+  if (reference !== undefined) store.publish('tag', id, options.reference ?? '');
+  return store.catalog.view(id);
+}
+
+/**
+ * Stores a layer (kept uncompressed, so that its blob's digest is its diff id) and an image of the parent's layers and
+ * this one. The config's `rootfs` is made here. With no layer the image differs from its parent by its config only.
+ */
+export async function createImage(
+  store: ImageStore,
+  request: Omit<CreateRequest, 'reference'> & { reference?: Reference; signal?: AbortSignal },
+): Promise<Digest> {
+  await using lease = store.leases.open();
+  const { parent, layer, signal } = request;
+  const layers: LayerSource[] = [];
+  if (parent !== null) {
+    for (const shared of store.catalog.shared(parent.id)) await lease.hold(shared);
+    const record = store.catalog.record(parent.id);
+    for (const [index, diffId] of parent.config.rootfs.diff_ids.entries()) {
+      const blob = record?.layers[index]?.blob;
+      if (blob === undefined)
+        throw badImage(`Cannot create image: layer ${index} of its parent is not there`);
+      layers.push({ diffId, blob });
+    }
+  }
+  if (layer !== null) {
+    await using writer = await store.content.ingest(signal === undefined ? {} : { signal });
+    for await (const chunk of decompress(layer)) await writer.write(chunk);
+    const { digest, sizeBytes } = await lease.commit(writer);
+    layers.push({ diffId: digest, blob: { mediaType: mediaTypes.ociLayer, digest, size: sizeBytes } });
+  }
+  const config: ImageConfig = {
+    ...request.config,
+    rootfs: { type: 'layers', diff_ids: layers.map((source) => source.diffId) },
+  };
+  const prepared = await store.prepare(
+    lease,
+    {
+      configBytes: encodeImageConfig(config),
+      config,
+      layers,
+      manifest: null,
+      references: request.reference === undefined ? [] : [request.reference],
+      parent: parent?.id ?? '',
+    },
+    signal === undefined ? {} : { signal },
+  );
+  store.commit([prepared]);
+  return prepared.id;
+}
+
+/** A reference that can be given to an image here. @throws {EngineError} `invalid-parameter` */
+export function parseTagReference(text: string): Reference {
+  const reference = parseReference(text);
+  if (reference.digest !== undefined) throw badImage('refusing to create a tag with a digest reference');
+  if (reference.domain === 'docker.io' && reference.path === 'library/sha256') {
+    throw badImage('refusing to create an ambiguous tag using digest algorithm as name');
+  }
+  return withDefaultTag(reference);
+}

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { decompress } from '../archive/index.ts';
+import type { ContentStore } from '../content/index.ts';
+import type { Snapshotter } from '../snapshots/index.ts';
+import {
+  chainIds,
+  digestHex,
+  type ChainId,
+  type Descriptor,
+  type DiffId,
+  type Digest,
+} from '../spec/index.ts';
+import type { ImageCatalog, LayerRecord } from './catalog.ts';
+import { badImage } from './image-config.ts';
+import type { ImageProgress } from './images.ts';
+import type { Lease } from './leases.ts';
+
+/** Unpacks a layer's tar (gzip, zstd or plain) into a directory, off the main thread. */
+export type UnpackLayer = (request: {
+  /** File of the blob. */
+  source: string;
+  directory: string;
+  form: 'overlay' | 'merged';
+  signal?: AbortSignal;
+}) => Promise<{ diffId: DiffId; /** Of the uncompressed tar. */ archiveBytes: number }>;
+
+/** A layer as an image brings it. */
+export interface LayerSource {
+  diffId: DiffId;
+  /** Its blob is in the content store and held. */
+  blob: Descriptor;
+}
+
+export interface LayersOptions {
+  onProgress?: (progress: ImageProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** Turns layer blobs into layers of the snapshotter. */
+export class ImageLayers {
+  readonly #content: ContentStore;
+  readonly #snapshotter: Snapshotter;
+  readonly #catalog: ImageCatalog;
+  readonly #unpack: UnpackLayer;
+
+  constructor(parts: {
+    content: ContentStore;
+    snapshotter: Snapshotter;
+    catalog: ImageCatalog;
+    unpack: UnpackLayer;
+  }) {
+    this.#content = parts.content;
+    this.#snapshotter = parts.snapshotter;
+    this.#catalog = parts.catalog;
+    this.#unpack = parts.unpack;
+  }
+
+  /**
+   * Sees to it that every layer is there, unpacking those that are not side by side; verifies each against its diff id.
+   * After a failure the layers that were finished are the lease's to remove.
+   */
+  async ensure(
+    lease: Lease,
+    sources: readonly LayerSource[],
+    options: LayersOptions,
+  ): Promise<LayerRecord[]> {
+    const chain = chainIds(sources.map((source) => source.diffId));
+    const failure = new AbortController();
+    const signal =
+      options.signal === undefined ? failure.signal : AbortSignal.any([options.signal, failure.signal]);
+    const results = await Promise.allSettled(
+      sources.map(async (source, index) => {
+        try {
+          const chainId = chain[index] ?? source.diffId;
+          return await this.#ensureOne(lease, source, index, chainId, chain[index - 1] ?? null, {
+            ...options,
+            signal,
+          });
+        } catch (error) {
+          // The first failure is the one to report; it stops the others.
+          failure.abort(error);
+          throw error;
+        }
+      }),
+    );
+    options.signal?.throwIfAborted();
+    if (failure.signal.aborted) throw failure.signal.reason;
+    return results.map((result) => (result as PromiseFulfilledResult<LayerRecord>).value);
+  }
+
+  async #ensureOne(
+    lease: Lease,
+    source: LayerSource,
+    index: number,
+    chainId: ChainId,
+    parent: ChainId | null,
+    options: LayersOptions & { signal: AbortSignal },
+  ): Promise<LayerRecord> {
+    await lease.hold({ kind: 'layer', digest: chainId });
+    const { blob, diffId } = source;
+    let tarSizeBytes: number | undefined;
+    if (!this.#snapshotter.hasLayer(chainId)) {
+      const id = digestHex(diffId).slice(0, 12);
+      const report = (current: number) =>
+        options.onProgress?.({
+          id,
+          status: 'Loading layer',
+          progressDetail: { current, total: blob.size },
+        });
+      report(0);
+      await this.#snapshotter.createLayer(chainId, parent, async (directory, form) => {
+        const path = this.#content.path(blob.digest);
+        const unpacked = await this.#unpack({ source: path, directory, form, signal: options.signal });
+        if (unpacked.diffId !== diffId) throw wrongDiffId(index, diffId, unpacked.diffId);
+        tarSizeBytes = unpacked.archiveBytes;
+      });
+      report(blob.size);
+    }
+    // Unset too when another operation was filling the same layer from a blob of its own.
+    tarSizeBytes ??= await this.#verify(index, source, chainId);
+    return { blob, tarSizeBytes, sizeBytes: await this.#snapshotter.layerSizeBytes(chainId) };
+  }
+
+  /** The layer is there, but this blob has not been unpacked: is it the same layer? Gives the tar's size. */
+  async #verify(index: number, { diffId, blob }: LayerSource, chainId: ChainId): Promise<number> {
+    if (blob.digest === diffId) return blob.size;
+    const known = this.#catalog.layer(chainId);
+    if (known?.blob.digest === blob.digest) return known.tarSizeBytes;
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for await (const chunk of decompress(createReadStream(this.#content.path(blob.digest)))) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+    }
+    const actual: Digest = `sha256:${hash.digest('hex')}`;
+    if (actual !== diffId) throw wrongDiffId(index, diffId, actual);
+    return sizeBytes;
+  }
+
+  /** The uncompressed tar of a layer. */
+  async *tar(layer: LayerRecord): AsyncIterable<Uint8Array> {
+    const stream = createReadStream(this.#content.path(layer.blob.digest), { highWaterMark: 256 * 1024 });
+    yield* decompress(stream);
+  }
+}
+
+function wrongDiffId(index: number, expected: DiffId, actual: DiffId): Error {
+  return badImage(`invalid diffID for layer ${index}: expected "${expected}", got "${actual}"`);
+}

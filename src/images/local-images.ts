@@ -1,0 +1,160 @@
+import { EngineError } from '../errors/index.ts';
+import type { ContentStore } from '../content/index.ts';
+import type { EventBus } from '../events/index.ts';
+import type { Records } from '../records/index.ts';
+import type { Snapshotter } from '../snapshots/index.ts';
+import { familiarReference, isTag } from '../spec/index.ts';
+import { bootstrapImage } from './bootstrap/bootstrap.ts';
+import { ImageCatalog } from './catalog.ts';
+import { createImage, importImage, parseTagReference } from './create-image.ts';
+import { imageHistory } from './history.ts';
+import { parseImageConfig } from './image-config.ts';
+import { ImageStore } from './image-store.ts';
+import type { Image, Images, RemovedImage } from './images.ts';
+import type { UnpackLayer } from './layers.ts';
+import { loadImages } from './load-images.ts';
+import { ImageRemoval } from './remove-image.ts';
+import { imagesToSave, saveImages } from './save-images.ts';
+
+export interface LocalImagesParts {
+  content: ContentStore;
+  snapshotter: Snapshotter;
+  records: Records;
+  events: EventBus;
+  unpackLayer: UnpackLayer;
+  /** Milliseconds since the epoch; the machine's clock when absent. */
+  nowMs?: () => number;
+}
+
+/**
+ * The images of one engine: configs, manifests and layers as blobs, unpacked layers in the snapshotter, references and
+ * what else must last in records. An image is recorded when all it refers to is whole on disk; what is not referred to
+ * goes when the operation that made it ends, or at open().
+ */
+export class LocalImages implements Images {
+  readonly #store: ImageStore;
+  readonly #events: EventBus;
+
+  constructor(parts: LocalImagesParts) {
+    this.#events = parts.events;
+    this.#store = new ImageStore({
+      content: parts.content,
+      snapshotter: parts.snapshotter,
+      events: parts.events,
+      catalog: new ImageCatalog(parts.records),
+      unpack: parts.unpackLayer,
+      nowMs: parts.nowMs ?? Date.now,
+    });
+  }
+
+  /** Reads the records, and removes what a crash left on disk. Containers' snapshots must be swept already. */
+  async open(): Promise<void> {
+    const { content, catalog, snapshotter } = this.#store;
+    await content.sweep();
+    await catalog.open(async (id) => parseImageConfig(await content.read(id)));
+    const active = snapshotter.active();
+    for (const [id, users] of catalog.held()) {
+      const left = users.filter((user) => active.some((key) => key.startsWith(user)));
+      await this.#release(id, left);
+    }
+    await this.#store.collectAll();
+    this.#events.subscribe((event) => {
+      if (event.Type === 'container' && event.Action === 'destroy') this.#containerRemoved(event.Actor.ID);
+    });
+  }
+
+  list(): Image[] {
+    const { catalog } = this.#store;
+    const created = (image: Image) => image.config.created ?? '';
+    return catalog
+      .ids()
+      .map((id) => catalog.view(id))
+      .sort((a, b) => (created(a) < created(b) ? 1 : -1));
+  }
+
+  get(nameOrId: string): Image {
+    return this.#store.catalog.view(this.#store.catalog.resolve(nameOrId));
+  }
+
+  has(nameOrId: string): boolean {
+    try {
+      this.#store.catalog.resolve(nameOrId);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async tag(nameOrId: string, repository: string, tag: string): Promise<void> {
+    const { catalog, nowMs } = this.#store;
+    const id = catalog.resolve(nameOrId);
+    if (tag !== '' && !isTag(tag)) throw new EngineError('invalid-parameter', 'invalid tag format');
+    const named = parseTagReference(repository);
+    const reference = tag === '' ? named : { ...named, tag };
+    catalog.transaction(() => catalog.setReference(reference, id, nowMs()));
+    this.#store.publish('tag', id, familiarReference(reference));
+  }
+
+  async remove(nameOrId: string, options: Parameters<Images['remove']>[1]): Promise<RemovedImage[]> {
+    return await new ImageRemoval(this.#store, options).run(nameOrId);
+  }
+
+  async load(
+    archive: AsyncIterable<Uint8Array>,
+    options: Parameters<Images['load']>[1],
+  ): ReturnType<Images['load']> {
+    return await loadImages(this.#store, archive, options);
+  }
+
+  save(names: readonly string[], options: { signal?: AbortSignal }): AsyncIterable<Uint8Array> {
+    const images = imagesToSave(this.#store, names);
+    for (const { id } of images) this.#store.publish('save', id, id);
+    return saveImages(this.#store, images, options.signal);
+  }
+
+  async import(archive: AsyncIterable<Uint8Array>, options: Parameters<Images['import']>[1]): Promise<Image> {
+    return await importImage(this.#store, archive, options);
+  }
+
+  async createFromLayer(request: Parameters<Images['createFromLayer']>[0]): Promise<Image> {
+    const { reference: text, ...rest } = request;
+    const reference = text === undefined ? {} : { reference: parseTagReference(text) };
+    const id = await createImage(this.#store, { ...rest, ...reference });
+    return this.#store.catalog.view(id);
+  }
+
+  async bootstrap(name: string, options: Parameters<Images['bootstrap']>[1]): Promise<Image> {
+    return await bootstrapImage(this.#store, name, options);
+  }
+
+  history(nameOrId: string): ReturnType<Images['history']> {
+    const { catalog } = this.#store;
+    return imageHistory(catalog, catalog.resolve(nameOrId));
+  }
+
+  #containerRemoved(containerId: string): void {
+    for (const [id, users] of this.#store.catalog.held()) {
+      if (!users.includes(containerId)) continue;
+      // What stays behind when this fails goes at the next open().
+      this.#release(
+        id,
+        users.filter((user) => user !== containerId),
+      ).catch(() => undefined);
+    }
+  }
+
+  /** Drops an image that was removed while containers used it, when none does any more. */
+  async #release(id: Image['id'], users: string[]): Promise<void> {
+    const { catalog, leases } = this.#store;
+    const record = catalog.record(id);
+    if (record?.heldBy === undefined) return;
+    if (users.length > 0) {
+      const { config } = catalog.view(id);
+      catalog.transaction(() => catalog.put(id, config, { ...record, heldBy: users }));
+      return;
+    }
+    const garbage = catalog.shared(id);
+    catalog.transaction(() => catalog.delete(id));
+    await leases.collect(garbage);
+  }
+}
