@@ -3,3 +3,11 @@ export { TarParser, type TarHandler } from './tar/parser.ts';
 export { readTar, type TarEntry } from './tar/reader.ts';
 export { TAR_END, encodeHeader, tarPadding, writeTar, type TarMember, type TarSource } from './tar/writer.ts';
 export { decompress, detectCompression, MAGIC_BYTES, type Compression } from './compression.ts';
+export { LayerUnpacker, type LayerUnpackerOptions } from './layer-unpacker.ts';
+export {
+  unpackLayer,
+  type UnpackLimits,
+  type UnpackRequest,
+  type UnpackResult,
+} from './unpack/unpack-layer.ts';
+export { removeTree } from './unpack/remove-tree.ts';
