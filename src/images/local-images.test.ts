@@ -1,0 +1,302 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { digestHex, digestOf, type Digest, type ImageConfig } from '../spec/index.ts';
+import { readTar } from '../archive/index.ts';
+import {
+  bytesOf,
+  chunked,
+  dockerArchive,
+  tarOf,
+  testImage,
+  testImages,
+  type TestImage,
+  type TestImages,
+} from './fixtures.ts';
+
+async function loaded(tags: string[] = ['busybox:latest']): Promise<TestImages & { image: TestImage }> {
+  const engine = await testImages();
+  const image = await testImage(['one', 'two']);
+  await engine.images.load(chunked(await dockerArchive([{ image, tags }])), {});
+  engine.events.length = 0;
+  return { ...engine, image };
+}
+
+const container = (running: boolean) => [{ id: 'c'.repeat(64), running }];
+const unused = { force: false, prune: true, usedBy: () => [] };
+
+const blobCount = async (engine: TestImages) => (await Array.fromAsync(engine.content.list())).length;
+
+test('Images.get() finds by reference, id and unique prefix', async () => {
+  using engine = await loaded();
+  const { images, image } = engine;
+  const hex = digestHex(image.id);
+  for (const name of [
+    'busybox',
+    'busybox:latest',
+    'docker.io/library/busybox',
+    image.id,
+    hex,
+    hex.slice(0, 12),
+    hex.slice(0, 2),
+    `sha256:${hex.slice(0, 12)}`,
+  ]) {
+    assert.equal(images.get(name).id, image.id, name);
+    assert.ok(images.has(name));
+  }
+});
+
+test('Images.get() says what is missing as Docker does', async () => {
+  using engine = await loaded();
+  const absent = digestOf('absent');
+  const cases: [string, string][] = [
+    ['nope', 'No such image: nope:latest'],
+    ['docker.io/library/nope:1', 'No such image: nope:1'],
+    ['busybox:2', 'No such image: busybox:2'],
+    [absent, `No such image: ${absent}`],
+    [digestHex(absent), `No such image: ${absent}`],
+    [`busybox@${absent}`, `No such image: busybox@${absent}`],
+  ];
+  for (const [name, message] of cases) {
+    assert.throws(() => engine.images.get(name), { kind: 'not-found', message });
+    assert.equal(engine.images.has(name), false);
+  }
+  assert.throws(() => engine.images.get('Busybox'), { kind: 'invalid-parameter' });
+});
+
+test('Images.tag() adds a reference, and takes it from another image', async () => {
+  using engine = await loaded();
+  const { images, image } = engine;
+  await images.tag('busybox', 'localhost:5000/mine', 'v1');
+  await images.tag(image.id, 'other', '');
+  assert.deepEqual(images.get(image.id).tags, ['busybox:latest', 'localhost:5000/mine:v1', 'other:latest']);
+  assert.deepEqual(engine.events, ['tag localhost:5000/mine:v1', 'tag other:latest']);
+  assert.equal(images.get('other').lastTaggedAtMs, Date.UTC(2026, 0, 2, 3, 4, 5));
+  await assert.rejects(images.tag('nope', 'x', ''), { message: 'No such image: nope:latest' });
+  await assert.rejects(images.tag('busybox', 'x', '-'), { message: 'invalid tag format' });
+  await assert.rejects(images.tag('busybox', 'sha256', ''), /digest algorithm as name/);
+  await assert.rejects(images.tag('busybox', `x@${image.id}`, ''), /digest reference/);
+});
+
+test('Images.remove() by reference untags, and deletes with the last', async () => {
+  using engine = await loaded(['a:1', 'b:1']);
+  const { images, image } = engine;
+  assert.deepEqual(await images.remove('b:1', unused), [{ kind: 'untagged', reference: 'b:1' }]);
+  assert.deepEqual(await images.remove('a:1', unused), [
+    { kind: 'untagged', reference: 'a:1' },
+    { kind: 'deleted', reference: image.id },
+    { kind: 'deleted', reference: image.chain[1] },
+    { kind: 'deleted', reference: image.chain[0] },
+  ]);
+  assert.equal(await blobCount(engine), 0);
+  assert.deepEqual(engine.snapshotter.layers(), []);
+  assert.deepEqual(engine.events, [`untag ${image.id}`, `untag ${image.id}`, `delete ${image.id}`]);
+  await assert.rejects(images.remove('a:1', unused), { message: 'No such image: a:1' });
+});
+
+test('Images.remove() by id needs force for several repositories', async () => {
+  using engine = await loaded(['a:1', 'b:1']);
+  const { images, image } = engine;
+  const short = digestHex(image.id).slice(0, 12);
+  await assert.rejects(images.remove(short, unused), {
+    kind: 'conflict',
+    message: `conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
+  });
+  const removed = await images.remove(short, { ...unused, force: true });
+  assert.deepEqual(
+    removed.map((item) => item.reference),
+    ['a:1', 'b:1', image.id, image.chain[1], image.chain[0]],
+  );
+});
+
+test('Images.remove() keeps layers that another image has', async () => {
+  using engine = await loaded();
+  const above = await testImage(['one', 'two', 'three']);
+  await engine.images.load(chunked(await dockerArchive([{ image: above, tags: ['above:1'] }])), {});
+  const removed = await engine.images.remove('above:1', unused);
+  assert.deepEqual(
+    removed.map((item) => item.reference),
+    ['above:1', above.id, above.chain[2]],
+  );
+  assert.deepEqual(engine.snapshotter.layers().toSorted(), engine.image.chain.toSorted());
+});
+
+test('Images.remove() refuses what containers use', async () => {
+  using engine = await loaded();
+  const { images, image } = engine;
+  const short = digestHex(image.id).slice(0, 12);
+  const running = { ...unused, usedBy: () => container(true) };
+  const stopped = { ...unused, usedBy: () => container(false) };
+  const cases: [string, typeof running, string][] = [
+    [
+      'busybox',
+      running,
+      `conflict: unable to remove repository reference "busybox" (must force) - container cccccccccccc is using its referenced image ${short}`,
+    ],
+    [
+      short,
+      running,
+      `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container cccccccccccc`,
+    ],
+    [
+      short,
+      { ...running, force: true },
+      `conflict: unable to delete ${short} (cannot be forced) - image is being used by running container cccccccccccc`,
+    ],
+    [
+      short,
+      stopped,
+      `conflict: unable to delete ${short} (must be forced) - image is being used by stopped container cccccccccccc`,
+    ],
+  ];
+  for (const [name, options, message] of cases) {
+    await assert.rejects(images.remove(name, options), { kind: 'conflict', message });
+  }
+  assert.deepEqual(await images.remove('busybox', { ...running, force: true }), [
+    { kind: 'untagged', reference: 'busybox:latest' },
+  ]);
+  assert.equal(images.get(image.id).id, image.id);
+});
+
+test('Images.remove() by force keeps the layers of a stopped container until it goes', async () => {
+  using engine = await loaded();
+  const { image, snapshotter } = engine;
+  const removed = await engine.images.remove('busybox', {
+    ...unused,
+    force: true,
+    usedBy: () => container(false),
+  });
+  assert.deepEqual(
+    removed.map((item) => item.reference),
+    ['busybox:latest', image.id],
+  );
+  assert.throws(() => engine.images.get(image.id), { kind: 'not-found' });
+  assert.deepEqual(engine.images.list(), []);
+  snapshotter.activeKeys = ['c'.repeat(64)];
+  const again = await engine.reopen();
+  assert.deepEqual(again.list(), []);
+  assert.equal(snapshotter.layers().length, 2);
+  snapshotter.activeKeys = [];
+  engine.destroyContainer('c'.repeat(64));
+  await again.load(chunked(await dockerArchive([])), {});
+  assert.deepEqual(snapshotter.layers(), []);
+  assert.equal(await blobCount(engine), 0);
+});
+
+test('Images.createFromLayer() puts a layer on a parent; removing prunes the untagged parent', async () => {
+  using engine = await loaded();
+  const { images, image } = engine;
+  const parent = images.get('busybox');
+  const layer = await tarOf({ added: 'content' });
+  const config: ImageConfig = {
+    ...parent.config,
+    history: [...(parent.config.history ?? []), { created: '2026-01-01T00:00:00Z', created_by: 'RUN x' }],
+  };
+  const made = await images.createFromLayer({ parent, layer: chunked(layer), config, reference: 'child' });
+  assert.deepEqual(made.config.rootfs.diff_ids, [...image.diffIds, digestOf(layer)]);
+  assert.equal(made.parent, image.id);
+  assert.deepEqual(made.tags, ['child:latest']);
+  assert.equal(digestOf(await engine.content.read(made.id)), made.id);
+  assert.deepEqual(
+    images.history('child').map(({ id, createdBy, tags }) => ({ id, createdBy, tags })),
+    [
+      { id: made.id, createdBy: 'RUN x', tags: ['child:latest'] },
+      { id: image.id, createdBy: 'ADD', tags: ['busybox:latest'] },
+      { id: '<missing>', createdBy: 'ADD', tags: [] },
+    ],
+  );
+  // An untagged parent goes with its last child, a parent by itself does not.
+  assert.deepEqual(await images.remove('busybox', unused), [
+    { kind: 'untagged', reference: 'busybox:latest' },
+  ]);
+  await assert.rejects(
+    images.remove(image.id, { ...unused, force: true }),
+    /image has dependent child images/,
+  );
+  const removed = await images.remove('child', unused);
+  assert.deepEqual(
+    removed.map((item) => item.reference),
+    [
+      'child:latest',
+      made.id,
+      made.config.rootfs.diff_ids.length === 3 ? chainTop(image, layer) : '',
+      image.id,
+      image.chain[1],
+      image.chain[0],
+    ],
+  );
+  assert.equal(await blobCount(engine), 0);
+});
+
+function chainTop(image: TestImage, layer: Buffer): Digest {
+  return digestOf(`${image.chain[1]} ${digestOf(layer)}`);
+}
+
+test('Images.import() makes an image of one tar', async () => {
+  using engine = await testImages();
+  const tar = await tarOf({ file: 'x' });
+  const image = await engine.images.import(chunked(tar), {
+    reference: 'imported:1',
+    changes: ['CMD ["sh"]', 'ENV A=b'],
+    platform: { os: 'linux', architecture: 'arm64' },
+  });
+  assert.deepEqual(image.tags, ['imported:1']);
+  assert.equal(image.config.architecture, 'arm64');
+  assert.deepEqual(image.config.config, { Cmd: ['sh'], Env: ['A=b'] });
+  assert.equal(image.config.comment, 'Imported from -');
+  assert.deepEqual(image.config.history, [
+    { created: '2026-01-02T03:04:05.000Z', comment: 'Imported from -' },
+  ]);
+  assert.deepEqual(image.config.rootfs.diff_ids, [digestOf(tar)]);
+  assert.deepEqual(engine.events, [`import ${image.id}`, 'tag imported:1']);
+  await assert.rejects(engine.images.import(chunked(tar), { changes: ['RUN x'] }), {
+    message: 'run is not a valid change command',
+  });
+});
+
+test('Images.save() gives equal bytes that load() reads back, as docker-archive and as OCI layout', async () => {
+  using engine = await loaded(['a:1', 'a:2', 'b:1']);
+  const { images, image } = engine;
+  const saved = await bytesOf(images.save(['a', 'b:1'], {}));
+  assert.deepEqual(await bytesOf(images.save(['a', 'b:1'], {})), saved);
+  const names: string[] = [];
+  for await (const entry of readTar(chunked(saved))) names.push(entry.path);
+  assert.deepEqual(
+    names.filter((name) => !name.startsWith('blobs/sha256/')),
+    ['blobs/', 'index.json', 'manifest.json', 'oci-layout', 'repositories'],
+  );
+  for (const options of [{}, { platform: { os: 'linux', architecture: 'amd64' } }]) {
+    using other = await testImages();
+    await other.images.load(chunked(saved), options);
+    assert.equal(other.images.get('b:1').id, image.id);
+    assert.deepEqual(other.images.get(image.id).tags, ['a:1', 'a:2', 'b:1']);
+  }
+});
+
+test('Images.save() takes ids without names and refuses what is not there', async () => {
+  using engine = await loaded();
+  using other = await testImages();
+  const saved = await bytesOf(engine.images.save([digestHex(engine.image.id).slice(0, 12)], {}));
+  await other.images.load(chunked(saved), {});
+  assert.deepEqual(other.images.get(engine.image.id).tags, []);
+  assert.throws(() => engine.images.save(['nope'], {}), { message: 'No such image: nope:latest' });
+  assert.throws(() => engine.images.save(['busybox:2'], {}), { message: 'No such image: busybox:2' });
+});
+
+test('Images.open() finds everything again and sweeps what nothing refers to', async () => {
+  using engine = await loaded(['a:1']);
+  await engine.content.put(Buffer.from('left by a crash'));
+  await engine.snapshotter.createLayer(digestOf('left too'), null, async () => undefined);
+  const images = await engine.reopen();
+  assert.deepEqual(images.get('a:1'), engine.images.get('a:1'));
+  assert.equal(await blobCount(engine), 3);
+  assert.equal(engine.snapshotter.layers().length, 2);
+});
+
+test('Images keeps records and memory in step when a record cannot be written', async () => {
+  using engine = await loaded(['a:1']);
+  const { images } = engine;
+  engine.records[Symbol.dispose]();
+  await assert.rejects(images.tag('a:1', 'b', '1'), /database is not open/);
+  assert.equal(images.has('b:1'), false);
+  engine.records[Symbol.dispose] = () => undefined;
+});
