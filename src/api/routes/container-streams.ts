@@ -1,0 +1,96 @@
+import { EngineError } from '../../errors/index.ts';
+import type { AttachSession, Containers } from '../../containers/index.ts';
+import { pump } from '../connection.ts';
+import type { Exchange } from '../exchange.ts';
+import { flag, text, timestamp } from '../query.ts';
+import { route, type Route } from '../route.ts';
+import { writeLogs } from '../log-stream.ts';
+
+/** What these routes need of the engine. */
+export type StreamBackend = Pick<Containers, 'attach' | 'inspect' | 'logs'>;
+
+export const rawStream = 'application/vnd.docker.raw-stream';
+export const multiplexedStream = 'application/vnd.docker.multiplexed-stream';
+
+/** The type of a stream that frames its output (no terminal) or not; told apart since API 1.42. */
+export function streamType(exchange: Exchange, framed: boolean): string {
+  return framed && exchange.version >= 42 ? multiplexedStream : rawStream;
+}
+
+/** Answers by leaving HTTP, and joins the session with the connection. */
+export function hijackFor(
+  exchange: Exchange,
+  session: AttachSession,
+  options: { input: boolean; framed: boolean },
+): void {
+  const upgrade = exchange.upgraded !== undefined;
+  const connection = exchange.hijack();
+  const contentType = upgrade ? streamType(exchange, options.framed) : rawStream;
+  connection.write(
+    upgrade
+      ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
+      : `HTTP/1.1 200 OK\r\nContent-Type: ${contentType}\r\n\r\n`,
+  );
+  pump(session, connection, { ...options, closeInputAtEnd: true });
+}
+
+export function containerStreamRoutes(containers: StreamBackend): Route[] {
+  return [
+    route({
+      method: 'POST',
+      path: '/containers/{id}/attach',
+      operation: 'ContainerAttach',
+      upgrades: true,
+      query: { detachKeys: text, logs: flag, stream: flag, stdin: flag, stdout: flag, stderr: flag },
+      async handle(exchange, query) {
+        const session = await containers.attach(exchange.params['id'] ?? '', {
+          stdin: query.stdin,
+          stdout: query.stdout,
+          stderr: query.stderr,
+          logs: query.logs,
+          stream: query.stream,
+          ...(query.detachKeys === '' ? {} : { detachKeys: query.detachKeys }),
+        });
+        hijackFor(exchange, session, { framed: !session.tty, input: query.stdin });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/containers/{id}/logs',
+      operation: 'ContainerLogs',
+      query: {
+        follow: flag,
+        stdout: flag,
+        stderr: flag,
+        since: timestamp,
+        until: timestamp,
+        timestamps: flag,
+        tail: text,
+        details: flag,
+      },
+      async handle(exchange, query) {
+        if (!query.stdout && !query.stderr) {
+          throw new EngineError('invalid-parameter', 'Bad parameters: you must choose at least one stream');
+        }
+        const tail = tailLines(query.tail);
+        const { signal } = exchange;
+        const { tty, entries } = containers.logs(exchange.params['id'] ?? '', {
+          stdout: query.stdout,
+          stderr: query.stderr,
+          follow: query.follow,
+          signal,
+          ...(tail === undefined ? {} : { tail }),
+          ...(query.since === undefined || query.since === 0n ? {} : { sinceNs: query.since }),
+          ...(query.until === undefined || query.until === 0n ? {} : { untilNs: query.until }),
+        });
+        exchange.open(200, { 'Content-Type': streamType(exchange, !tty) });
+        await writeLogs(exchange.response, entries, { framed: !tty, timestamps: query.timestamps, signal });
+      },
+    }),
+  ];
+}
+
+/** `all`, nothing and anything that is no number mean every line, as in dockerd. */
+function tailLines(given: string): number | undefined {
+  return /^\d+$/.test(given) ? Number(given) : undefined;
+}
