@@ -64,11 +64,11 @@ export async function testImages(): Promise<TestImages> {
 }
 
 /** Reads the layer as the real one does and writes one file, so that there is something to count. */
-const digestOnly: UnpackLayer = async ({ source, directory, signal }) => {
+const digestOnly: UnpackLayer = async ({ source, directory }, { signal }) => {
   const hash = createHash('sha256');
   let archiveBytes = 0;
   for await (const chunk of decompress(createReadStream(source))) {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     hash.update(chunk);
     archiveBytes += chunk.length;
   }

@@ -16,14 +16,20 @@ import { badImage } from './image-config.ts';
 import type { ImageProgress } from './images.ts';
 import type { Lease } from './leases.ts';
 
-/** Unpacks a layer's tar (gzip, zstd or plain) into a directory, off the main thread. */
-export type UnpackLayer = (request: {
-  /** File of the blob. */
-  source: string;
-  directory: string;
-  form: 'overlay' | 'merged';
-  signal?: AbortSignal;
-}) => Promise<{ diffId: DiffId; /** Of the uncompressed tar. */ archiveBytes: number }>;
+/** Unpacks a layer's tar (gzip, zstd or plain) into a directory, off the main thread: LayerUnpacker.unpack(). */
+export type UnpackLayer = (
+  request: {
+    /** File of the blob. */
+    source: string;
+    directory: string;
+    form: 'overlay' | 'merged';
+  },
+  options: { signal: AbortSignal },
+) => Promise<{
+  diffId: DiffId;
+  /** Of the uncompressed tar. */
+  archiveBytes: number;
+}>;
 
 /** A layer as an image brings it. */
 export interface LayerSource {
@@ -91,14 +97,14 @@ export class ImageLayers {
 
   async #ensureOne(
     lease: Lease,
-    source: LayerSource,
+    layer: LayerSource,
     index: number,
     chainId: ChainId,
     parent: ChainId | null,
     options: LayersOptions & { signal: AbortSignal },
   ): Promise<LayerRecord> {
     await lease.hold({ kind: 'layer', digest: chainId });
-    const { blob, diffId } = source;
+    const { blob, diffId } = layer;
     let tarSizeBytes: number | undefined;
     if (!this.#snapshotter.hasLayer(chainId)) {
       const id = digestHex(diffId).slice(0, 12);
@@ -110,15 +116,15 @@ export class ImageLayers {
         });
       report(0);
       await this.#snapshotter.createLayer(chainId, parent, async (directory, form) => {
-        const path = this.#content.path(blob.digest);
-        const unpacked = await this.#unpack({ source: path, directory, form, signal: options.signal });
+        const source = this.#content.path(blob.digest);
+        const unpacked = await this.#unpack({ source, directory, form }, { signal: options.signal });
         if (unpacked.diffId !== diffId) throw wrongDiffId(index, diffId, unpacked.diffId);
         tarSizeBytes = unpacked.archiveBytes;
       });
       report(blob.size);
     }
     // Unset too when another operation was filling the same layer from a blob of its own.
-    tarSizeBytes ??= await this.#verify(index, source, chainId);
+    tarSizeBytes ??= await this.#verify(index, layer, chainId);
     return { blob, tarSizeBytes, sizeBytes: await this.#snapshotter.layerSizeBytes(chainId) };
   }
 
