@@ -1,0 +1,6 @@
+/** The name in usage and error texts. */
+export const program = 'coracle';
+/** Version of this client. */
+export const clientVersion = '0.1.0';
+/** Newest Engine API this client knows. */
+export const clientApiVersion = '1.51';
