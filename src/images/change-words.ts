@@ -1,3 +1,5 @@
+import { errorMessage } from '../errors/index.ts';
+
 /** Splits at blanks that are neither quoted nor escaped; quotes and escapes stay in the words. */
 export function splitWords(text: string): string[] {
   const words: string[] = [];
@@ -27,6 +29,14 @@ export function splitWords(text: string): string[] {
  * @throws {Error} for a quote or brace that is not closed
  */
 export function expandWord(word: string, variables: ReadonlyMap<string, string>): string {
+  try {
+    return expand(word, variables);
+  } catch (error) {
+    throw new Error(`failed to process ${JSON.stringify(word)}: ${errorMessage(error)}`, { cause: error });
+  }
+}
+
+function expand(word: string, variables: ReadonlyMap<string, string>): string {
   let result = '';
   let quote = '';
   for (let at = 0; at < word.length; at += 1) {
@@ -73,7 +83,7 @@ function readVariable(
   if (match === null) throw new Error(`unsupported modifier in substitution: \${${body}}`);
   const [, name = '', operator, operand = ''] = match;
   const value = variables.get(name) ?? '';
-  const text = () => expandWord(operand, variables);
+  const text = () => expand(operand, variables);
   if (operator === '-') return { text: value === '' ? text() : value, end: close + 1 };
   if (operator === '+') return { text: value === '' ? '' : text(), end: close + 1 };
   if (operator === '?' && value === '') throw new Error(`${name}: ${text() || 'not allowed to be empty'}`);

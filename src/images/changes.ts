@@ -227,7 +227,8 @@ const unitNanos: Readonly<Record<string, number>> = {
 function durationNanos(flag: string, text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|ms|s|m|h)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) {
-    throw invalid(`time: invalid duration "${text}"`);
+    const what = /^\d+(\.\d+)?$/.test(text) ? 'missing unit in' : 'invalid';
+    throw invalid(`time: ${what} duration "${text}"`);
   }
   const nanos = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitNanos[unit ?? ''] ?? 0), 0);
   if (nanos !== 0 && nanos < 1e6) throw invalid(`Interval "${flag}" cannot be less than 1ms`);
