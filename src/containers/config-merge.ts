@@ -27,18 +27,20 @@ function mergeImage(config: ContainerConfig, image: ImageRunConfig): void {
     // An empty list, unlike none at all, is a user who wants no entry point.
     config.Entrypoint ??= image.Entrypoint ?? null;
   }
-  if (image.Healthcheck != null) config.Healthcheck = mergeHealthcheck(config.Healthcheck, image.Healthcheck);
+  if (image.Healthcheck !== undefined && image.Healthcheck !== null)
+    config.Healthcheck = mergeHealthcheck(config.Healthcheck, image.Healthcheck);
   if (config.WorkingDir === '') config.WorkingDir = image.WorkingDir ?? '';
   if ((config.StopSignal ?? '') === '' && image.StopSignal !== undefined)
     config.StopSignal = image.StopSignal;
-  if ((config.Shell ?? []).length === 0 && image.Shell != null) config.Shell = image.Shell;
+  if ((config.Shell ?? []).length === 0 && image.Shell !== undefined && image.Shell !== null)
+    config.Shell = image.Shell;
 }
 
 function mergeKeys(
   user: Record<string, object> | null | undefined,
   image: Record<string, object> | null | undefined,
 ): Record<string, object> | null {
-  if (image == null) return user ?? null;
+  if (image === null || image === undefined) return user ?? null;
   return { ...image, ...user };
 }
 
@@ -54,7 +56,7 @@ function envKey(entry: string): string {
 }
 
 function mergeHealthcheck(user: Healthcheck | null | undefined, image: Healthcheck): Healthcheck {
-  if (user == null) return image;
+  if (user === null || user === undefined) return image;
   const merged: Healthcheck = { ...user };
   if ((merged.Test ?? []).length === 0 && image.Test !== undefined) merged.Test = image.Test;
   for (const key of ['Interval', 'Timeout', 'StartPeriod', 'StartInterval', 'Retries'] as const) {

@@ -5,7 +5,6 @@ import type { ContainerCreate, ContainerRecord } from './containers.ts';
 import { mergeConfig } from './config-merge.ts';
 import type { ContainerEntry } from './entry.ts';
 import { logSettings } from './log-settings.ts';
-import { planMounts, releaseVolumes } from './container-mounts.ts';
 import { adaptHostConfig, validateConfig, validateHostConfig } from './settings.ts';
 import type { ContainerTable } from './table.ts';
 import { nowText, zeroTime } from './timestamp.ts';
@@ -44,8 +43,12 @@ export async function createContainer(
     config.Hostname = hostnameFor(config, hostConfig, id);
     const record = newRecord(table, { id, name, config, hostConfig, image });
     record.networks = plannedNetworks(config, hostConfig, request.networkingConfig);
-    undo.push(() => releaseVolumes(table, record, { removeAnonymous: true }));
-    await planMounts(table, record);
+    if (wantsMounts(config, hostConfig)) {
+      const plan = await table.mounts.plan(record, (donor) => table.resolve(donor).record);
+      record.mounts = plan.mountPoints;
+      record.anonymousVolumes = plan.anonymousVolumes;
+      undo.push(() => table.mounts.forget(record, { removeAnonymous: true }));
+    }
     undo.push(() => snapshotter.remove(id));
     await snapshotter.prepare(id, image?.chainId ?? null);
     const entry = table.add(record);
@@ -62,6 +65,14 @@ export async function createContainer(
     }
     throw error;
   }
+}
+
+/** Most containers have no mounts of their own: nothing to plan. */
+function wantsMounts(config: ContainerConfig, hostConfig: HostConfig): boolean {
+  return (
+    [hostConfig.Binds, hostConfig.Mounts, hostConfig.VolumesFrom].some((list) => (list ?? []).length > 0) ||
+    [config.Volumes, hostConfig.Tmpfs].some((map) => Object.keys(map ?? {}).length > 0)
+  );
 }
 
 function newRecord(

@@ -192,7 +192,9 @@ export function forgetExecs(table: ContainerTable, entry: ContainerEntry): void 
 }
 
 function publishExec(table: ContainerTable, entry: ContainerEntry, exec: ExecEntry, action: string): void {
-  table.publish(entry, `${action}: ${exec.record.request.cmd.join(' ')}`, { execID: exec.record.id });
+  const [program = '', ...args] = exec.record.request.cmd;
+  // dockerd's own text: a space behind the program also when no argument follows.
+  table.publish(entry, `${action}: ${program} ${args.join(' ')}`, { execID: exec.record.id });
 }
 
 /**

@@ -1,5 +1,4 @@
 import type { RuntimeExit, RuntimeTask } from '../runtime/index.ts';
-import { releaseMounts } from './container-mounts.ts';
 import type { ContainerEntry } from './entry.ts';
 import { forgetExecs } from './exec.ts';
 import { stopHealth } from './health.ts';
@@ -71,7 +70,7 @@ export async function releaseRun(table: ContainerTable, entry: ContainerEntry): 
     table.report(`release the network of ${entry.id}`, error);
   }
   try {
-    await releaseMounts(table, entry.record);
+    await table.mounts.release(entry.record);
   } catch (error) {
     table.report(`release the mounts of ${entry.id}`, error);
   }

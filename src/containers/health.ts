@@ -53,7 +53,7 @@ function probeCommand(
     case 'CMD':
       return rest;
     case 'CMD-SHELL':
-      return [...(shell != null && shell.length > 0 ? shell : ['/bin/sh', '-c']), ...rest];
+      return [...((shell ?? []).length > 0 ? (shell ?? []) : ['/bin/sh', '-c']), ...rest];
     default:
       return null;
   }

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname as hostHostname } from 'node:os';
 import { EngineError } from '../errors/index.ts';
+import { buildHostname, buildHosts, buildResolvConf, readHostResolvConf } from '../network/index.ts';
 import type { EndpointSettings, RuntimeMount } from '../spec/index.ts';
 import type { ContainerRecord } from './containers.ts';
 import type { ContainerEntry } from './entry.ts';
@@ -27,8 +28,8 @@ export function prepareNetwork(table: ContainerTable, entry: ContainerEntry): Ne
     const sandbox = networks.createSandbox(entry.id);
     record.sandbox = { id: sandbox.id, path: sandbox.path };
     namespacePaths.network = sandbox.path;
-    if (mode !== 'none') attachAll(table, entry);
   }
+  attachAll(table, entry);
   writeNetworkFiles(table, record);
   return {
     namespacePaths,
@@ -40,14 +41,26 @@ export function prepareNetwork(table: ContainerTable, entry: ContainerEntry): Ne
 function attachAll(table: ContainerTable, entry: ContainerEntry): void {
   const { record } = entry;
   for (const [network, settings] of Object.entries(record.networks)) {
-    if (network === 'none' || network === 'host') continue;
-    record.networks[network] = table.parts.networks.attach({
+    const given = table.parts.networks.attach({
       containerId: entry.id,
       containerName: record.name,
       network,
       settings,
     });
+    record.networks[network] = given;
+    publishNetwork(table, entry, 'connect', network, given.NetworkID);
   }
+}
+
+function publishNetwork(
+  table: ContainerTable,
+  entry: ContainerEntry,
+  action: 'connect' | 'disconnect',
+  network: string,
+  networkId: string,
+): void {
+  const type = network === 'none' ? 'null' : network === 'host' ? 'host' : 'bridge';
+  table.parts.events.publish('network', action, networkId, { container: entry.id, name: network, type });
 }
 
 /** Another container's namespace, and its files and names with it. */
@@ -73,11 +86,14 @@ function joinNetwork(table: ContainerTable, id: string): NetworkSetup {
 /** Endpoints and namespace; no error when there are none. */
 export function releaseNetwork(table: ContainerTable, entry: ContainerEntry): void {
   const { record } = entry;
-  if (record.sandbox === null && table.parts.networks.sandbox(entry.id) === undefined) return;
-  table.parts.networks.removeSandbox(entry.id);
+  const attached = Object.entries(record.networks).filter(([, settings]) => settings.EndpointID !== '');
+  const { networks } = table.parts;
+  if (record.sandbox === null && attached.length === 0 && networks.sandbox(entry.id) === undefined) return;
+  networks.removeSandbox(entry.id);
   record.sandbox = null;
-  for (const [network, settings] of Object.entries(record.networks)) {
+  for (const [network, settings] of attached) {
     record.networks[network] = released(settings);
+    publishNetwork(table, entry, 'disconnect', network, settings.NetworkID);
   }
 }
 
@@ -111,8 +127,37 @@ function fileMounts(record: ContainerRecord): RuntimeMount[] {
 }
 
 function writeNetworkFiles(table: ContainerTable, record: ContainerRecord): void {
+  const { config, hostConfig } = record;
+  const sharesHostNetwork = hostConfig.NetworkMode === 'host';
+  const endpoints = Object.values(record.networks);
+  const ownAddresses = endpoints.flatMap((endpoint) =>
+    [endpoint.IPAddress, endpoint.GlobalIPv6Address].filter((address) => address !== ''),
+  );
+  const asksGateway = (hostConfig.ExtraHosts ?? []).some((text) => text.endsWith('host-gateway'));
   mkdirSync(table.directory(record.id), { recursive: true, mode: 0o710 });
-  writeFileSync(record.hostnamePath, `${record.config.Hostname}\n`);
-  writeFileSync(record.hostsPath, '127.0.0.1\tlocalhost\n');
-  writeFileSync(record.resolvConfPath, readFileSync('/etc/resolv.conf'));
+  writeFileSync(record.hostnamePath, buildHostname(config.Hostname), { mode: 0o644 });
+  writeFileSync(
+    record.hostsPath,
+    buildHosts({
+      ...(sharesHostNetwork ? { host: readFileSync('/etc/hosts', 'utf8') } : {}),
+      hostname: config.Hostname,
+      domainname: config.Domainname,
+      ownAddresses,
+      extraHosts: hostConfig.ExtraHosts,
+      hostGateway: asksGateway ? table.parts.networks.hostGateway() : undefined,
+    }),
+    { mode: 0o644 },
+  );
+  writeFileSync(
+    record.resolvConfPath,
+    buildResolvConf({
+      host: readHostResolvConf(),
+      sharesHostNetwork,
+      ipv6: endpoints.some((endpoint) => endpoint.GlobalIPv6Address !== ''),
+      dns: hostConfig.Dns,
+      dnsSearch: hostConfig.DnsSearch,
+      dnsOptions: hostConfig.DnsOptions,
+    }),
+    { mode: 0o644 },
+  );
 }

@@ -1,6 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { EngineError, errorMessage } from '../errors/index.ts';
-import { releaseVolumes } from './container-mounts.ts';
 import type { ContainerEntry } from './entry.ts';
 import { forgetExecs } from './exec.ts';
 import { cancelRestart, releaseRun } from './exit.ts';
@@ -37,19 +36,12 @@ export async function removeContainer(
 }
 
 function runningConflict(entry: ContainerEntry): EngineError {
-  const { id, name, state } = entry.record;
-  if (state.status === 'paused') {
-    return new EngineError(
-      'conflict',
-      `cannot remove container "/${name}": container is paused and must be unpaused first`,
-      { details: { id } },
-    );
-  }
-  return new EngineError(
-    'conflict',
-    `cannot remove container "/${name}": container is ${state.status}: stop the container before removing or force remove`,
-    { details: { id } },
-  );
+  const { id, state } = entry.record;
+  const what =
+    state.status === 'paused'
+      ? `You cannot remove a paused container ${id}. Unpause and then stop the container before attempting removal or force remove`
+      : `You cannot remove a ${state.status} container ${id}. Stop the container before attempting removal or force remove`;
+  return new EngineError('conflict', what);
 }
 
 /**
@@ -73,7 +65,7 @@ export async function removeLocked(
   forgetExecs(table, entry);
   try {
     await releaseRun(table, entry);
-    await releaseVolumes(table, record, { removeAnonymous: options.volumes });
+    await table.mounts.forget(record, { removeAnonymous: options.volumes });
   } catch (error) {
     record.state.status = 'dead';
     record.state.error = errorMessage(error);

@@ -1,7 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { RuntimeTask } from '../runtime/index.ts';
-import { adoptMounts } from './container-mounts.ts';
 import { imageConfigOf } from './create.ts';
 import type { ContainerEntry } from './entry.ts';
 import { ExecEntry, watchExec } from './exec.ts';
@@ -25,11 +24,12 @@ export async function restore(table: ContainerTable): Promise<void> {
     table.names.reserve(record.name, record.id);
     table.add(record);
   }
-  for (const entry of table.entries.values()) await adoptMounts(table, entry.record);
   const known = new Set(await table.parts.runtime.known());
   const ended: ContainerEntry[] = [];
   for (const entry of table.entries.values()) {
     try {
+      const { status } = entry.record.state;
+      await table.mounts.restore(entry.record, status === 'running' || status === 'paused');
       if (!(await restoreEntry(table, entry, known))) ended.push(entry);
     } catch (error) {
       table.report(`restore ${entry.id}`, error);
@@ -128,10 +128,13 @@ async function restoreExecs(table: ContainerTable): Promise<void> {
   for (const record of table.storedExecs()) {
     const entry = table.entries.get(record.containerId);
     const task =
-      entry?.task == null ? undefined : await table.parts.runtime.adoptExec(record.containerId, record.id);
+      entry === undefined || entry.task === null
+        ? undefined
+        : await table.parts.runtime.adoptExec(record.containerId, record.id);
     if (entry === undefined || task === undefined) {
       table.forgetExec(record.id);
-      if (entry?.task != null) await table.parts.runtime.deleteExec(record.containerId, record.id);
+      if (entry !== undefined && entry.task !== null)
+        await table.parts.runtime.deleteExec(record.containerId, record.id);
       continue;
     }
     const exec = new ExecEntry({ ...record, running: true, pid: task.pid });
@@ -206,7 +209,7 @@ async function sweep(table: ContainerTable, known: ReadonlySet<string>): Promise
   }
   for (const id of cgroups.children(table.options.cgroupParent)) {
     const entry = table.entries.get(id);
-    if (/^[0-9a-f]{64}$/.test(id) && entry?.task == null) {
+    if (/^[0-9a-f]{64}$/.test(id) && (entry === undefined || entry.task === null)) {
       attempts.push([
         `remove the cgroup of ${id}`,
         () => cgroups.remove(`${table.options.cgroupParent}/${id}`),

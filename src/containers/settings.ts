@@ -19,7 +19,8 @@ export function validateConfig(config: ContainerConfig): void {
   if (config.Hostname.length > maxHostnameLength) {
     throw invalid(`hostname "${config.Hostname}" is too long (maximum ${maxHostnameLength} bytes)`);
   }
-  if (config.Healthcheck != null) validateHealthcheck(config.Healthcheck);
+  if (config.Healthcheck !== undefined && config.Healthcheck !== null)
+    validateHealthcheck(config.Healthcheck);
 }
 
 function validateHealthcheck(check: Healthcheck): void {

@@ -1,7 +1,6 @@
 import { EngineError, errorMessage } from '../errors/index.ts';
 import type { RuntimeTask } from '../runtime/index.ts';
 import type { RuntimeMount } from '../spec/index.ts';
-import { acquireMounts } from './container-mounts.ts';
 import { imageConfigOf } from './create.ts';
 import type { ContainerEntry } from './entry.ts';
 import { notRunning } from './errors.ts';
@@ -12,7 +11,7 @@ import { prepareNetwork } from './network-setup.ts';
 import { removeLocked } from './remove.ts';
 import { startFailure } from './start-failure.ts';
 import type { ContainerTable } from './table.ts';
-import { nowText } from './timestamp.ts';
+import { nowText, zeroTime } from './timestamp.ts';
 
 /** @throws {EngineError} `not-modified` when it runs already; `conflict` when paused */
 export async function startContainer(table: ContainerTable, entry: ContainerEntry): Promise<void> {
@@ -90,7 +89,10 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
   const { snapshotter, runtime, cgroups } = table.parts;
   const rootPath = await snapshotter.mount(entry.id);
   const network = prepareNetwork(table, entry);
-  const ownMounts = await acquireMounts(table, record, rootPath);
+  const ownMounts = await table.mounts.acquire(record, {
+    rootPath,
+    populate: record.state.startedAt === zeroTime,
+  });
   const { spec } = table.buildSpec({
     id: entry.id,
     config: record.config,

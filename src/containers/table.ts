@@ -15,6 +15,7 @@ import { buildExecProcess, buildSpec, type BuildExecProcess, type BuildSpec } fr
 import { ContainerEntry } from './entry.ts';
 import { noSuchContainer } from './errors.ts';
 import type { ExecEntry } from './exec.ts';
+import { ContainerMounts } from './mounts/index.ts';
 import { ContainerNames } from './names.ts';
 
 /** The rooms that containers are composed from. */
@@ -69,6 +70,7 @@ export interface ContainersOptions {
 export class ContainerTable {
   readonly parts: ContainersParts;
   readonly options: ContainersOptions;
+  readonly mounts: ContainerMounts;
   readonly buildSpec: BuildSpec;
   readonly buildExecProcess: BuildExecProcess;
   readonly entries = new Map<string, ContainerEntry>();
@@ -83,6 +85,13 @@ export class ContainerTable {
   constructor(parts: ContainersParts, options: ContainersOptions) {
     this.parts = parts;
     this.options = options;
+    this.mounts = new ContainerMounts({
+      volumes: parts.volumes,
+      events: parts.events,
+      syscall: parts.syscall,
+      dataRoot: options.dataRoot,
+      execRoot: options.execRoot,
+    });
     this.buildSpec = parts.buildSpec ?? buildSpec;
     this.buildExecProcess = parts.buildExecProcess ?? buildExecProcess;
     this.#collection = parts.records.collection<ContainerRecord>('containers');
@@ -185,7 +194,7 @@ export class ContainerTable {
       }
     })();
     this.#background.add(done);
-    void done.then(() => this.#background.delete(done));
+    void done.finally(() => this.#background.delete(done));
     return done;
   }
 

@@ -74,11 +74,12 @@ function changed(
     const value = change[key];
     if (value !== undefined && value !== '') after[key] = value;
   }
-  if (change.PidsLimit != null) after.PidsLimit = change.PidsLimit;
-  if (change.BlkioWeightDevice != null) after.BlkioWeightDevice = change.BlkioWeightDevice;
+  if (change.PidsLimit !== undefined && change.PidsLimit !== null) after.PidsLimit = change.PidsLimit;
+  if (change.BlkioWeightDevice !== undefined && change.BlkioWeightDevice !== null)
+    after.BlkioWeightDevice = change.BlkioWeightDevice;
   for (const key of throttles) {
     const value = change[key];
-    if (value != null) after[key] = value;
+    if (value !== undefined && value !== null) after[key] = value;
   }
   const policy = change.RestartPolicy;
   if (policy !== undefined && policy.Name !== '') {
