@@ -106,22 +106,23 @@ export class ImageLayers {
     await lease.hold({ kind: 'layer', digest: chainId });
     const { blob, diffId } = layer;
     let tarSizeBytes: number | undefined;
-    if (!this.#snapshotter.hasLayer(chainId)) {
-      const id = digestHex(diffId).slice(0, 12);
-      const report = (current: number) =>
-        options.onProgress?.({
-          id,
-          status: 'Loading layer',
-          progressDetail: { current, total: blob.size },
+    while (!this.#snapshotter.hasLayer(chainId)) {
+      const report = progressOf(layer, options);
+      let filled = false;
+      try {
+        await this.#snapshotter.createLayer(chainId, parent, async (directory, form) => {
+          filled = true;
+          report(0);
+          const source = this.#content.path(blob.digest);
+          const unpacked = await this.#unpack({ source, directory, form }, { signal: options.signal });
+          if (unpacked.diffId !== diffId) throw wrongDiffId(index, diffId, unpacked.diffId);
+          tarSizeBytes = unpacked.archiveBytes;
+          report(blob.size);
         });
-      report(0);
-      await this.#snapshotter.createLayer(chainId, parent, async (directory, form) => {
-        const source = this.#content.path(blob.digest);
-        const unpacked = await this.#unpack({ source, directory, form }, { signal: options.signal });
-        if (unpacked.diffId !== diffId) throw wrongDiffId(index, diffId, unpacked.diffId);
-        tarSizeBytes = unpacked.archiveBytes;
-      });
-      report(blob.size);
+      } catch (error) {
+        // The fill of another operation was joined, and only that one failed or was stopped: fill it from here.
+        if (filled || options.signal.aborted) throw error;
+      }
     }
     // Unset too when another operation was filling the same layer from a blob of its own.
     tarSizeBytes ??= await this.#verify(index, layer, chainId);
@@ -149,6 +150,12 @@ export class ImageLayers {
     const stream = createReadStream(this.#content.path(layer.blob.digest), { highWaterMark: 256 * 1024 });
     yield* decompress(stream);
   }
+}
+
+function progressOf({ diffId, blob }: LayerSource, { onProgress }: LayersOptions): (bytes: number) => void {
+  const id = digestHex(diffId).slice(0, 12);
+  return (current) =>
+    onProgress?.({ id, status: 'Loading layer', progressDetail: { current, total: blob.size } });
 }
 
 function wrongDiffId(index: number, expected: DiffId, actual: DiffId): Error {

@@ -292,6 +292,13 @@ test('Images.open() finds everything again and sweeps what nothing refers to', a
   assert.equal(engine.snapshotter.layers().length, 2);
 });
 
+test('Images.open() unpacks layers again that are gone', async () => {
+  using engine = await loaded(['a:1']);
+  for (const chainId of engine.image.chain) await engine.snapshotter.removeLayer(chainId);
+  await engine.reopen();
+  assert.deepEqual(engine.snapshotter.layers().toSorted(), engine.image.chain.toSorted());
+});
+
 test('Images keeps records and memory in step when a record cannot be written', async () => {
   using engine = await loaded(['a:1']);
   const { images } = engine;

@@ -3,7 +3,7 @@ import type { ContentStore } from '../content/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
-import { familiarReference, isTag } from '../spec/index.ts';
+import { chainIds, familiarReference, isTag } from '../spec/index.ts';
 import { bootstrapImage } from './bootstrap/bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
 import { createImage, importImage, parseTagReference } from './create-image.ts';
@@ -58,6 +58,7 @@ export class LocalImages implements Images {
       await this.#release(id, left);
     }
     await this.#store.collectAll();
+    await this.#unpackMissing();
     this.#events.subscribe((event) => {
       if (event.Type === 'container' && event.Action === 'destroy') this.#containerRemoved(event.Actor.ID);
     });
@@ -130,6 +131,23 @@ export class LocalImages implements Images {
   history(nameOrId: string): ReturnType<Images['history']> {
     const { catalog } = this.#store;
     return imageHistory(catalog, catalog.resolve(nameOrId));
+  }
+
+  /** Layers lost with the snapshotter's directory, or never made by this snapshotter, come again from their blobs. */
+  async #unpackMissing(): Promise<void> {
+    const { catalog, snapshotter, leases, layers } = this.#store;
+    for (const id of catalog.ids()) {
+      const { config } = catalog.view(id);
+      if (chainIds(config.rootfs.diff_ids).every((chainId) => snapshotter.hasLayer(chainId))) continue;
+      await using lease = leases.open();
+      const records = catalog.record(id)?.layers ?? [];
+      const sources = records.map(({ blob }, index) => ({
+        diffId: config.rootfs.diff_ids[index] ?? blob.digest,
+        blob,
+      }));
+      // An image that cannot be repaired stays listed, so that it can be seen and removed.
+      await layers.ensure(lease, sources, {}).catch(() => undefined);
+    }
   }
 
   #containerRemoved(containerId: string): void {
