@@ -27,6 +27,7 @@ export class Bundle {
   readonly #exitFile: string;
   readonly #oomFile: string;
   readonly #monitorFile: string;
+  readonly #firstFile: string;
   readonly #stateFile: string;
 
   constructor(path: string) {
@@ -40,6 +41,7 @@ export class Bundle {
     this.#exitFile = join(path, 'exit');
     this.#oomFile = join(path, 'oom');
     this.#monitorFile = join(path, 'monitor.json');
+    this.#firstFile = join(path, 'first.json');
     this.#stateFile = join(path, 'state.json');
   }
 
@@ -69,6 +71,21 @@ export class Bundle {
 
   writeMonitor(pid: number): void {
     writeFileAtomic(this.#monitorFile, JSON.stringify(identityOf(pid) ?? { pid, startTime: '' }));
+  }
+
+  /** The pid in the pid file, so that it is known again even when the number has been given to another process. */
+  writeFirst(pid: number): void {
+    const identity = identityOf(pid);
+    if (identity !== undefined) writeFileAtomic(this.#firstFile, JSON.stringify(identity));
+  }
+
+  /** Whether the process in the pid file still is the one that was meant. */
+  isFirstRunning(monitorPid: number | undefined): boolean {
+    const recorded = readJson(this.#firstFile) as ProcessIdentity | undefined;
+    if (recorded !== undefined) return isDeepStrictEqual(identityOf(recorded.pid), recorded);
+    // The engine died before it wrote that down: the monitor's child it must be.
+    const pid = this.readPid();
+    return pid !== undefined && monitorPid !== undefined && parentOf(pid) === monitorPid;
   }
 
   /** The monitor's pid, if that process still is the monitor. */
@@ -120,6 +137,11 @@ export function identityOf(pid: number): ProcessIdentity | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
   return { pid, startTime: fields[19] ?? '' };
+}
+
+function parentOf(pid: number): number | undefined {
+  const stat = readText(`/proc/${pid}/stat`);
+  return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
 function readJson(path: string): unknown {

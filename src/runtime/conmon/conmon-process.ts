@@ -1,5 +1,4 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import type { DescriptorWatcher, ProcessSpawner, SpawnedProcess } from '../../sys/index.ts';
 import { lastLoggedError } from '../oci/runtime-errors.ts';
 import { runtimeEnvironment, type OciCommand } from '../oci/oci-command.ts';
@@ -8,6 +7,8 @@ import type { Bundle } from './bundle.ts';
 /** conmon-term.XXXXXX and the slash before it, and the final NUL, of a sun_path's 108 bytes. */
 const consoleSocketDirectoryBytesMax = 108 - 20 - 1;
 const syncFd = 3;
+const startFd = 4;
+const attachFd = 5;
 
 export interface ConmonOptions {
   id: string;
@@ -20,6 +21,13 @@ export interface ConmonOptions {
   /** The container's stdin ends with the input of the one connection to the attach socket. */
   closesStdin: boolean;
   logPath: string | null;
+  /** Where conmon makes the socket that receives a terminal. */
+  temporaryDirectory: string;
+  /** Run the process of the bundle's configuration inside the container `id` instead of creating it. */
+  exec?: {
+    /** Called when conmon listens and before the process starts; absent: nobody will attach. */
+    beforeStart?: (() => void) | undefined;
+  };
 }
 
 /** The command line. `--sync`: conmon is our own child (until we end), so that its end is seen without asking. */
@@ -51,6 +59,8 @@ export function conmonArguments(options: ConmonOptions): string[] {
     ...(options.terminal ? ['--terminal'] : []),
     ...(options.openStdin ? ['--stdin'] : []),
     ...(options.openStdin && !options.closesStdin ? ['--leave-stdin-open'] : []),
+    ...(options.exec === undefined ? [] : ['--api-version', '--exec', '--exec-process-spec', bundle.config]),
+    ...(options.exec?.beforeStart === undefined ? [] : ['--exec-attach']),
   ];
 }
 
@@ -66,29 +76,69 @@ export async function startConmon(
   },
 ): Promise<{ monitor: SpawnedProcess; result: { pid: number } | { error: string } }> {
   const { bundle } = options;
-  const argv = conmonArguments(options);
-  const errors = openSync(bundle.monitorLog, 'a', 0o600);
-  const [syncRead, syncWrite] = services.spawner.pipe();
+  const beforeStart = options.exec?.beforeStart;
+  const ours: number[] = [];
+  const theirs: number[] = [];
   let monitor: SpawnedProcess;
+  let start: number | undefined;
+  let ready: number | undefined;
+  let sync: number;
   try {
+    const errors = openSync(bundle.monitorLog, 'a', 0o600);
+    theirs.push(errors);
+    const [syncRead, syncWrite] = services.spawner.pipe();
+    sync = syncRead;
+    ours.push(syncRead);
+    theirs.push(syncWrite);
+    const fds: Record<number, number> = { 2: errors, [syncFd]: syncWrite };
+    const environment: Record<string, string> = { _OCI_SYNCPIPE: String(syncFd) };
+    if (beforeStart !== undefined) {
+      const [startRead, startWrite] = services.spawner.pipe();
+      start = startWrite;
+      ours.push(startWrite);
+      theirs.push(startRead);
+      const [readyRead, readyWrite] = services.spawner.pipe();
+      ready = readyRead;
+      ours.push(readyRead);
+      theirs.push(readyWrite);
+      fds[startFd] = startRead;
+      fds[attachFd] = readyWrite;
+      environment['_OCI_STARTPIPE'] = String(startFd);
+      environment['_OCI_ATTACHPIPE'] = String(attachFd);
+    }
     monitor = services.spawner.spawn({
       path: options.conmonPath,
-      argv,
+      argv: conmonArguments(options),
       cwd: bundle.path,
-      env: { ...runtimeEnvironment, ...temporaryDirectory(bundle), _OCI_SYNCPIPE: String(syncFd) },
-      fds: { 2: errors, [syncFd]: syncWrite },
+      env: { ...runtimeEnvironment, ...temporaryDirectory(options.temporaryDirectory), ...environment },
+      fds,
       newSession: true,
     });
   } catch (error) {
-    closeSync(syncRead);
+    for (const fd of ours) closeSync(fd);
     throw error;
   } finally {
-    closeSync(syncWrite);
-    closeSync(errors);
+    for (const fd of theirs) closeSync(fd);
   }
   bundle.writeMonitor(monitor.pid);
-  const line = await readLine(services.watcher, syncRead);
-  const report = parseReport(line);
+  const answer = readLine(services.watcher, sync);
+  if (start !== undefined && ready !== undefined && beforeStart !== undefined) {
+    try {
+      // One byte lets conmon begin, the other one the runtime: they must not be read together.
+      writeSync(start, '0');
+      if ((await readLine(services.watcher, ready)) !== '') beforeStart();
+      writeSync(start, '0');
+    } catch (error) {
+      // EPIPE: conmon has given up, and says why on the other pipe.
+      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') {
+        monitor.kill(9);
+        throw error;
+      }
+    } finally {
+      closeSync(start);
+    }
+  }
+  const report = parseReport(await answer);
   if (report !== undefined && report.pid > 0) return { monitor, result: { pid: report.pid } };
   const error =
     lastLoggedError(bundle.runtimeLog) ??
@@ -111,11 +161,12 @@ function readLine(watcher: Pick<DescriptorWatcher, 'openStream'>, fd: number): P
   return promise;
 }
 
-/** conmon's `{"pid": 12}`, or `{"pid": -1, "message": "…"}`. */
+/** conmon's `{"pid": 12}`, or `{"pid": -1, "message": "…"}`; `data` for `pid` in an exec. */
 function parseReport(line: string): { pid: number; message: string | undefined } | undefined {
   try {
-    const { pid, message } = JSON.parse(line) as { pid?: number; message?: string };
-    return pid === undefined ? undefined : { pid, message };
+    const { pid, data, message } = JSON.parse(line) as { pid?: number; data?: number; message?: string };
+    const number = pid ?? data;
+    return number === undefined ? undefined : { pid: number, message };
   } catch {
     return undefined;
   }
@@ -130,8 +181,7 @@ function readMonitorLog(bundle: Bundle): string | undefined {
   }
 }
 
-/** conmon makes the socket that receives a terminal in $TMPDIR, and dies when the path is too long for a socket. */
-function temporaryDirectory(bundle: Bundle): Record<string, string> {
-  const directory = dirname(bundle.path);
+/** conmon makes that socket in $TMPDIR, and dies when the path is too long for a socket. */
+function temporaryDirectory(directory: string): Record<string, string> {
   return Buffer.byteLength(directory) <= consoleSocketDirectoryBytesMax ? { TMPDIR: directory } : {};
 }

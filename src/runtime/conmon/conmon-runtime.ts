@@ -16,10 +16,11 @@ import type { RuntimeResources } from '../../spec/index.ts';
 import type { Cgroups, DescriptorWatcher, ProcessSpawner, Syscall } from '../../sys/index.ts';
 import type { ContainerRuntime, RuntimeCreate, RuntimeExec, RuntimeTask } from '../container-runtime.ts';
 import { OciCommand, type OciProgram } from '../oci/oci-command.ts';
-import { createError, operationError } from '../oci/runtime-errors.ts';
-import { Bundle, identityOf } from './bundle.ts';
+import { createError, execError, operationError } from '../oci/runtime-errors.ts';
+import { startDirectExec } from '../exec/direct-exec.ts';
+import { Bundle } from './bundle.ts';
 import { startConmon } from './conmon-process.ts';
-import { ConmonTask, type TaskServices } from './conmon-task.ts';
+import { ConmonTask, conmonHub, type TaskServices } from './conmon-task.ts';
 
 const SIGKILL = 9;
 const endTimeoutMs = 10_000;
@@ -92,19 +93,22 @@ export class ConmonRuntime implements ContainerRuntime {
           openStdin: request.openStdin,
           closesStdin: state.closesStdin,
           logPath: request.logPath,
+          temporaryDirectory: this.#options.execRoot,
         },
         this.#options,
       );
       if ('error' in result) {
         await monitor.exited;
-        throw createError(result.error);
+        throw createError(result.error, spec.process.args[0]);
       }
+      bundle.writeFirst(result.pid);
       const task = new ConmonTask({
         pid: result.pid,
+        isRunning: true,
         monitorPid: monitor.pid,
         monitorGone: monitor.exited,
         bundle,
-        closesStdin: state.closesStdin,
+        hub: conmonHub(bundle, this.#options.watcher, state.closesStdin),
         services: this.#taskServices(state),
       });
       this.#tasks.set(id, task);
@@ -183,41 +187,106 @@ export class ConmonRuntime implements ContainerRuntime {
     this.#tasks.delete(id);
   }
 
-  exec(_request: RuntimeExec): Promise<RuntimeTask> {
-    return Promise.reject(new EngineError('not-implemented', 'exec'));
+  async exec(request: RuntimeExec): Promise<RuntimeTask> {
+    const { containerId, execId } = request;
+    const { oci, state } = this.#found(containerId);
+    if (this.#tasks.get(containerId)?.isEnded !== false) throw notRunning(containerId);
+    const bundle = this.#execBundle(containerId, execId);
+    bundle.create();
+    try {
+      bundle.writeConfig(request.process);
+      this.#options.cgroups.ensureUsable();
+      if (oci.isCrun && request.attached) return await startDirectExec(request, bundle, oci, this.#options);
+      return await this.#monitoredExec(request, bundle, oci, state);
+    } catch (error) {
+      bundle.remove();
+      throw error;
+    }
   }
 
-  async deleteExec(_containerId: string, _execId: string): Promise<void> {}
+  /** Under a conmon of its own: it goes on and its exit code is kept while the engine is away. */
+  async #monitoredExec(
+    request: RuntimeExec,
+    bundle: Bundle,
+    oci: OciCommand,
+    container: BundleState,
+  ): Promise<RuntimeTask> {
+    const { terminal } = request.process;
+    const closesStdin = request.openStdin && !terminal;
+    bundle.writeState({ ...container, closesStdin, logPath: null } satisfies BundleState);
+    const hub = conmonHub(bundle, this.#options.watcher, closesStdin);
+    const { monitor, result } = await startConmon(
+      {
+        id: request.containerId,
+        bundle,
+        oci,
+        conmonPath: this.#options.conmonPath ?? '/usr/bin/conmon',
+        systemdCgroup: this.#options.cgroupDriver === 'systemd',
+        terminal,
+        openStdin: request.openStdin,
+        closesStdin,
+        logPath: null,
+        temporaryDirectory: this.#options.execRoot,
+        exec: { beforeStart: request.attached ? () => hub.hold() : undefined },
+      },
+      this.#options,
+    );
+    if ('error' in result) {
+      await monitor.exited;
+      throw execError(result.error, request.process.args[0]);
+    }
+    bundle.writeFirst(result.pid);
+    const task = new ConmonTask({
+      pid: result.pid,
+      isRunning: true,
+      monitorPid: monitor.pid,
+      monitorGone: monitor.exited,
+      bundle,
+      hub,
+      services: this.#taskServices(undefined),
+    });
+    return task;
+  }
 
-  async adopt(id: string): Promise<RuntimeTask | undefined> {
+  deleteExec(containerId: string, execId: string): Promise<void> {
+    this.#execBundle(containerId, execId).remove();
+    return Promise.resolve();
+  }
+
+  adopt(id: string): Promise<RuntimeTask | undefined> {
     const existing = this.#tasks.get(id);
-    if (existing !== undefined) return existing;
+    if (existing !== undefined) return Promise.resolve(existing);
     const bundle = this.#bundle(id);
+    const task = this.#adopt(bundle, bundle.readState() as BundleState | undefined);
+    if (task !== undefined) this.#tasks.set(id, task);
+    return Promise.resolve(task);
+  }
+
+  /** @param container whose cgroup tells of OOM kills; undefined for an exec session */
+  #adopt(bundle: Bundle, container: BundleState | undefined): ConmonTask | undefined {
     const state = bundle.readState() as BundleState | undefined;
     const pid = bundle.readPid();
     if (state === undefined || pid === undefined) return undefined;
     const monitorPid = bundle.runningMonitor();
-    if (monitorPid === undefined && bundle.readExit() === undefined && identityOf(pid) === undefined)
-      return undefined;
-    const task = new ConmonTask({
+    return new ConmonTask({
       pid,
+      isRunning: bundle.isFirstRunning(monitorPid),
       monitorPid: monitorPid ?? 0,
       monitorGone:
         monitorPid === undefined ? Promise.resolve() : this.#options.spawner.waitForExit(monitorPid),
       bundle,
-      closesStdin: state.closesStdin,
-      services: this.#taskServices(state),
+      hub: conmonHub(bundle, this.#options.watcher, state.closesStdin),
+      services: this.#taskServices(container),
     });
-    this.#tasks.set(id, task);
-    return task;
   }
 
-  adoptExec(_containerId: string, _execId: string): Promise<RuntimeTask | undefined> {
-    return Promise.resolve(undefined);
+  adoptExec(containerId: string, execId: string): Promise<RuntimeTask | undefined> {
+    return Promise.resolve(this.#adopt(this.#execBundle(containerId, execId), undefined));
   }
 
-  async known(): Promise<string[]> {
-    return existsSync(this.#containersRoot) ? readdirSync(this.#containersRoot) : [];
+  known(): Promise<string[]> {
+    if (!existsSync(this.#containersRoot)) return Promise.resolve([]);
+    return Promise.resolve(readdirSync(this.#containersRoot));
   }
 
   async reopenLog(id: string): Promise<void> {
@@ -250,10 +319,15 @@ export class ConmonRuntime implements ContainerRuntime {
   }
 
   #bundle(id: string): Bundle {
-    if (!/^[a-z0-9][a-z0-9_.-]*$/i.test(id)) {
+    if (!isPlainName(id))
       throw new EngineError('invalid-parameter', `Invalid container id: ${JSON.stringify(id)}`);
-    }
     return new Bundle(join(this.#containersRoot, id));
+  }
+
+  #execBundle(containerId: string, execId: string): Bundle {
+    if (!isPlainName(execId))
+      throw new EngineError('invalid-parameter', `Invalid exec id: ${JSON.stringify(execId)}`);
+    return new Bundle(join(this.#bundle(containerId).path, 'exec', execId));
   }
 
   #oci(program: OciProgram): OciCommand {
@@ -274,9 +348,10 @@ export class ConmonRuntime implements ContainerRuntime {
     return { oci: this.#oci(state.program), state };
   }
 
-  #taskServices(state: BundleState): TaskServices {
+  #taskServices(container: BundleState | undefined): TaskServices {
     const { syscall, watcher, cgroups } = this.#options;
-    return { syscall, watcher, oomKilled: () => cgroups.oomKills(state.cgroupsPath) > 0 };
+    const oomKilled = (): boolean => container !== undefined && cgroups.oomKills(container.cgroupsPath) > 0;
+    return { syscall, watcher, oomKilled };
   }
 
   async #run(operation: string, oci: OciCommand, ...words: string[]): Promise<void> {
@@ -349,6 +424,11 @@ function startThroughFifo(path: string): boolean {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Ids become names of directories. */
+function isPlainName(id: string): boolean {
+  return /^[a-z0-9][a-z0-9_.-]*$/i.test(id);
 }
 
 function notRunning(id: string): EngineError {

@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isKind, SyscallError } from '../../errors/index.ts';
 import type { DescriptorWatcher, Syscall } from '../../sys/index.ts';
 import type { RuntimeExit, RuntimeStreams, RuntimeTask } from '../container-runtime.ts';
+import { AttachSource } from './attach-source.ts';
 import type { Bundle } from './bundle.ts';
-import { SharedAttach } from './shared-attach.ts';
+import { StreamHub } from '../streams/stream-hub.ts';
 
 const SIGKILL = 9;
 const resizeEvent = 1;
@@ -16,19 +17,32 @@ const controlPollMs = 1;
 /** What the task needs of the engine. */
 export interface TaskServices {
   syscall: Pick<Syscall, 'pidfdOpen' | 'pidfdSendSignal' | 'bytesQueued' | 'kill'>;
-  watcher: Pick<DescriptorWatcher, 'connectPacket' | 'watchReadable'>;
+  watcher: Pick<DescriptorWatcher, 'watchReadable'>;
   /** Asked once, after the end. */
   oomKilled: () => boolean;
 }
 
-/** A container under conmon, whether we started it or found it. */
+/** The clients of whatever runs under conmon with this bundle. */
+export function conmonHub(
+  bundle: Bundle,
+  watcher: Pick<DescriptorWatcher, 'connectPacket'>,
+  closesStdin: boolean,
+): StreamHub {
+  return new StreamHub({
+    connect: () => new AttachSource(watcher.connectPacket(bundle.attachSocket)),
+    closesStdin,
+    whenIdle: 'disconnect',
+  });
+}
+
+/** A container, or an exec session, under conmon, whether we started it or found it. */
 export class ConmonTask implements RuntimeTask {
   readonly pid: number;
   readonly monitorPid: number;
   readonly exited: Promise<RuntimeExit>;
   readonly #bundle: Bundle;
   readonly #services: TaskServices;
-  readonly #attach: SharedAttach;
+  readonly #hub: StreamHub;
   /** Undefined once it is gone. */
   #pidfd: number | undefined;
   #watch: { remove(): void } | undefined;
@@ -38,22 +52,20 @@ export class ConmonTask implements RuntimeTask {
   /** @param monitorGone resolves when conmon is no more, after which nothing of the task changes */
   constructor(options: {
     pid: number;
+    /** False: the number may be somebody else's by now. */
+    isRunning: boolean;
     monitorPid: number;
     monitorGone: Promise<unknown>;
     bundle: Bundle;
-    closesStdin: boolean;
+    hub: StreamHub;
     services: TaskServices;
   }) {
     this.pid = options.pid;
     this.monitorPid = options.monitorPid;
     this.#bundle = options.bundle;
     this.#services = options.services;
-    this.#attach = new SharedAttach(
-      options.services.watcher,
-      options.bundle.attachSocket,
-      options.closesStdin,
-    );
-    this.#pidfd = this.#openPid();
+    this.#hub = options.hub;
+    this.#pidfd = options.isRunning ? this.#openPid() : undefined;
     this.exited = options.monitorGone.then(
       () => this.#readExit(),
       () => this.#readExit(),
@@ -65,15 +77,15 @@ export class ConmonTask implements RuntimeTask {
   }
 
   attach(): RuntimeStreams {
-    const streams = this.#attach.attach();
-    // Only somebody who listens can keep conmon from reporting the end, see SharedAttach.drain().
+    const streams = this.#hub.attach();
+    // Only somebody who listens can keep conmon from reporting the end, see StreamHub.drain().
     if (this.#watch === undefined && this.#pidfd !== undefined) {
       this.#watch = this.#services.watcher.watchReadable(this.#pidfd, () => {
         this.#watch?.remove();
-        this.#attach.drain();
+        this.#hub.drain();
       });
     } else if (this.#pidfd === undefined) {
-      this.#attach.drain();
+      this.#hub.drain();
     }
     return streams;
   }
@@ -144,7 +156,7 @@ export class ConmonTask implements RuntimeTask {
     this.#watch?.remove();
     if (this.#pidfd !== undefined) closeSync(this.#pidfd);
     this.#pidfd = undefined;
-    this.#attach.drain();
+    this.#hub.drain();
     return { ...exit, oomKilled: this.#bundle.sawOomKill() || this.#services.oomKilled() };
   }
 }

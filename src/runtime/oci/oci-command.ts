@@ -38,7 +38,9 @@ export class OciCommand {
 
   /** The options before the command. conmon adds --systemd-cgroup itself. */
   globalArguments(logPath: string): string[] {
-    return [...this.program.args, `--root=${this.stateRoot}`, `--log=${logPath}`, '--log-format=json'];
+    const log = [`--root=${this.stateRoot}`, `--log=${logPath}`];
+    // What crun's init says when it cannot exec comes out of the container, in the log's format.
+    return [...this.program.args, ...log, ...(this.isCrun ? [] : ['--log-format=json'])];
   }
 
   /** @throws {ProcessError} with the runtime's own message as `stderrTail` */

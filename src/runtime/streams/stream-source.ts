@@ -1,0 +1,12 @@
+/** The one connection to a task's standard streams that all attached clients share. */
+export interface StreamSource {
+  onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
+  /** Called once, after the last output. */
+  onEnd: (error?: Error) => void;
+  /** Resolves when it has been taken over by the kernel. */
+  send(chunk: Uint8Array): Promise<void>;
+  closeInput(): void;
+  pause(): void;
+  resume(): void;
+  close(): void;
+}
