@@ -36,9 +36,13 @@ export function capabilitiesInMask(hex: string): string[] {
 
 /**
  * Upper case, `CAP_` in front, `ALL` kept.
+ * @param bounding what may be named: the engine's own to add, all to drop
  * @throws {EngineError} `invalid-parameter` for names unknown or not this engine's to give.
  */
-export function normalizeCapabilities(names: readonly string[], bounding: readonly string[]): string[] {
+export function normalizeCapabilities(
+  names: readonly string[],
+  bounding: readonly string[] = knownCapabilities,
+): string[] {
   return names.map((given) => {
     const upper = given.toUpperCase();
     if (upper === 'ALL') return upper;
@@ -69,7 +73,7 @@ export function containerCapabilities(options: {
   if (options.privileged) return [...bounding];
   const given = defaultCapabilities.filter((name) => bounding.includes(name));
   if (!options.add?.length && !options.drop?.length) return given;
-  const drop = normalizeCapabilities(options.drop ?? [], bounding);
+  const drop = normalizeCapabilities(options.drop ?? []);
   const add = normalizeCapabilities(options.add ?? [], bounding);
   if (add.includes('ALL')) return bounding.filter((name) => !drop.includes(name));
   if (drop.includes('ALL')) return [...new Set(add)];

@@ -5,3 +5,6 @@ export { buildExecProcess } from './exec-process.ts';
 export { defaultMaskedPaths, defaultReadonlyPaths } from './masked-paths.ts';
 export { runtimeResources } from './resources.ts';
 export { openPathInRoot, readTextInRoot } from './root-files.ts';
+export { readMachineFacts, type MachineFacts } from './machine-facts.ts';
+export { verifyResources } from './verify-resources.ts';
+export { verifyContainerSettings } from './verify-settings.ts';
