@@ -11,3 +11,6 @@ export {
   type UnpackResult,
 } from './unpack/unpack-layer.ts';
 export { removeTree } from './unpack/remove-tree.ts';
+export { treeChanges, type ChangesOptions, type TreeChange } from './pack/changes.ts';
+export { packChanges, packFile, packTree, packTreeChanges } from './pack/pack.ts';
+export type { PackOptions } from './pack/tree-packer.ts';

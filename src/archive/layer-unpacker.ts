@@ -72,7 +72,7 @@ export class LayerUnpacker {
         };
         job.reject = (error) => {
           signal.removeEventListener('abort', onAbort);
-          reject(error as Error);
+          reject(error);
         };
       }
       this.#queue.push(job);
@@ -114,7 +114,7 @@ export class LayerUnpacker {
     const thread: Thread = { worker, job: undefined, idleTimer: undefined };
     this.#threads.add(thread);
     worker.on('message', (reply: WorkerReply) => this.#settle(thread, reply));
-    worker.on('error', (error) => this.#lost(thread, error));
+    worker.on('error', (error: unknown) => this.#lost(thread, error));
     worker.on('exit', (code) =>
       this.#lost(thread, new EngineError('internal', `unpack thread ended: ${code}`)),
     );
@@ -154,7 +154,7 @@ export class LayerUnpacker {
     this.#dispatch();
   }
 
-  #lost(thread: Thread, error: Error): void {
+  #lost(thread: Thread, error: unknown): void {
     if (!this.#threads.delete(thread)) return;
     clearTimeout(thread.idleTimer);
     thread.job?.reject(error);

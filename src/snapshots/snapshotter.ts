@@ -8,11 +8,13 @@ import type { ChainId } from '../spec/index.ts';
 export interface Snapshotter {
   /** Docker's driver name: `overlay2`, `vfs`. */
   readonly driver: string;
+  /** Docker's `DriverStatus` lines, and why this driver was chosen. */
+  readonly status: readonly (readonly [string, string])[];
   hasLayer(chainId: ChainId): boolean;
   /**
    * Makes a layer: `fill` gets an empty directory and writes the layer's own entries to it (overlay form: whiteouts are
    * 0/0 character devices, opaque directories carry trusted.overlay.opaque). Atomic; concurrent calls for one chain id
-   * share one fill. For a copying snapshotter the directory holds the parent's files already and `fill` gets
+   * share one fill. The parent may still be in the making by another call, which a copying snapshotter waits for. For it the directory holds the parent's files already and `fill` gets
    * `form: 'merged'`, in which whiteouts are deletions.
    */
   createLayer(
@@ -41,8 +43,12 @@ export interface Snapshotter {
   describe(key: string): { rootPath: string; data: Record<string, string> };
   /** What changed against the parent, sorted by path as Docker sorts it. */
   changes(key: string): Promise<{ path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
+  /** The changes as a layer tar (whiteouts as `.wh.` names), for commit and build. Must not change meanwhile. */
+  diff(key: string): AsyncIterable<Uint8Array>;
   /** Bytes written to the active snapshot. */
   usageBytes(key: string): Promise<number>;
   /** Removes half-made layers and whatever is not in `keep` (keys of active snapshots); called at start. */
   sweep(keep: ReadonlySet<string>): Promise<void>;
+  /** Waits for deletions in the background. Mounts stay: containers go on without the engine. */
+  close(): Promise<void>;
 }

@@ -1,0 +1,60 @@
+import { readlinkSync, type Stats } from 'node:fs';
+import type { Syscall } from '../../sys/index.ts';
+import type { TarMember } from '../tar/writer.ts';
+
+/**
+ * Extended attributes that belong to a file wherever it lies. Labels and hashes of one machine (security.selinux, ima,
+ * evm) and what overlayfs writes for itself are left out.
+ */
+const portable = /^(?:user\.(?!overlay\.)|trusted\.(?!overlay\.)|security\.capability$|system\.posix_acl_)/;
+
+/** The tar type of a file; undefined for a socket, which tar cannot hold. */
+export function memberType(stat: Stats): TarMember['type'] | undefined {
+  if (stat.isFile()) return 'file';
+  if (stat.isDirectory()) return 'directory';
+  if (stat.isSymbolicLink()) return 'symlink';
+  if (stat.isCharacterDevice()) return 'char-device';
+  if (stat.isBlockDevice()) return 'block-device';
+  return stat.isFIFO() ? 'fifo' : undefined;
+}
+
+/** The header of a file as it lies there; times in whole seconds, as Docker writes them. */
+export function memberOf(syscall: Syscall, path: string, name: string, stat: Stats): TarMember | undefined {
+  const type = memberType(stat);
+  if (type === undefined) return undefined;
+  const device = type === 'char-device' || type === 'block-device';
+  return {
+    path: name,
+    type,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    sizeBytes: type === 'file' ? stat.size : 0,
+    mtimeSeconds: Math.floor(stat.mtimeMs / 1000),
+    linkPath: type === 'symlink' ? readlinkSync(path) : '',
+    deviceMajor: device ? major(stat.rdev) : 0,
+    deviceMinor: device ? minor(stat.rdev) : 0,
+    xattrs: readXattrs(syscall, path),
+  };
+}
+
+function readXattrs(syscall: Syscall, path: string): Map<string, Buffer> | null {
+  let xattrs: Map<string, Buffer> | null = null;
+  for (const name of syscall.llistxattr(path)) {
+    if (!portable.test(name)) continue;
+    const value = syscall.lgetxattr(path, name);
+    if (value === undefined) continue;
+    xattrs ??= new Map();
+    xattrs.set(name, value);
+  }
+  return xattrs;
+}
+
+/** As glibc's gnu_dev_major, for numbers below 2^32. */
+function major(device: number): number {
+  return (device >>> 8) & 0xfff;
+}
+
+function minor(device: number): number {
+  return (device & 0xff) | ((device >>> 12) & 0xfff00);
+}

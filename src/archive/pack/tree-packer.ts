@@ -1,0 +1,224 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  read,
+  readSync,
+  readdirSync,
+  type Stats,
+} from 'node:fs';
+import { promisify } from 'node:util';
+import type { Syscall } from '../../sys/index.ts';
+import { TAR_END, encodeHeader, tarPadding, type TarMember } from '../tar/writer.ts';
+import { isWhiteout } from '../unpack/tree-writer.ts';
+import { isOpaque } from './lower-view.ts';
+import { memberOf } from './member.ts';
+
+const readAsync = promisify(read);
+
+/** Bytes collected before they are handed on. */
+const CHUNK_BYTES = 128 * 1024;
+/** Content up to this is read at once; more is read on the thread pool, so that a slow disk stalls nobody. */
+const SMALL_FILE_BYTES = 64 * 1024;
+const READ_BYTES = 256 * 1024;
+const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** NONBLOCK: a fifo put there meanwhile must not make open(2) wait. */
+const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+export interface PackOptions {
+  /** Name of the directory itself in the archive (`etc`); '' (default) leaves out the directory's own entry. */
+  name?: string;
+  /** Overlay whiteouts and opaque directories are written as `.wh.` names. */
+  whiteouts?: boolean;
+  /** Directories mounted inside the tree: relative path to host path. */
+  mounts?: ReadonlyMap<string, string>;
+}
+
+interface Frame {
+  fd: number;
+  /** Relative to the tree. */
+  relative: string;
+  names: string[];
+  next: number;
+}
+
+/**
+ * Writes trees and single files as tar members. Directories are entered by descriptor and never through a symlink, so
+ * that a container that runs meanwhile cannot lead the packer out of its tree; what vanishes meanwhile is left out.
+ */
+export class TreePacker {
+  readonly #syscall: Syscall;
+  readonly #options: PackOptions;
+  /** First name of each hard-linked file. */
+  readonly #links = new Map<string, string>();
+  #parts: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(syscall: Syscall, options: PackOptions = {}) {
+    this.#syscall = syscall;
+    this.#options = options;
+  }
+
+  /** The directory and all that is in it, names sorted. */
+  async *tree(directory: string): AsyncGenerator<Buffer, void, void> {
+    const stack: Frame[] = [openFrame(directory, '', constants.O_RDONLY | constants.O_DIRECTORY)];
+    try {
+      const name = this.#options.name ?? '';
+      if (name !== '')
+        yield* this.entry(directoryPath(stack[0]?.fd ?? -1), name, lstatSync(`${directory}/.`));
+      if (this.#options.whiteouts === true && isOpaque(this.#syscall, directory))
+        this.#whiteout(join(name, OPAQUE));
+      for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+        const child = frame.names[frame.next];
+        frame.next += 1;
+        if (child === undefined) {
+          stack.pop();
+          closeSync(frame.fd);
+          continue;
+        }
+        const relative = join(frame.relative, child);
+        const mounted = this.#options.mounts?.get(relative);
+        const path = mounted ?? `/proc/self/fd/${frame.fd}/${child}`;
+        const stat = lstatSync(path, { throwIfNoEntry: false });
+        if (stat === undefined) continue;
+        const memberName = join(name, relative);
+        if (this.#options.whiteouts === true && isWhiteout(stat)) {
+          this.#whiteout(join(join(name, frame.relative), `.wh.${child}`));
+          continue;
+        }
+        yield* this.entry(path, memberName, stat);
+        if (!stat.isDirectory()) continue;
+        if (this.#options.whiteouts === true && isOpaque(this.#syscall, path))
+          this.#whiteout(join(memberName, OPAQUE));
+        const below = tryOpenFrame(path, relative);
+        if (below !== undefined) stack.push(below);
+      }
+    } finally {
+      for (const frame of stack) closeSync(frame.fd);
+    }
+  }
+
+  /** One file, without what is in it when it is a directory. Its header, and its content if it is a regular file. */
+  async *entry(path: string, name: string, stat: Stats): AsyncGenerator<Buffer, void, void> {
+    if (stat.isFile()) {
+      yield* this.#file(path, name);
+      return;
+    }
+    const member = memberOf(this.#syscall, path, name, stat);
+    if (member !== undefined) this.#add(encodeHeader(member));
+    if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+  }
+
+  /** The mark that a name of the layers below is gone. */
+  deletion(name: string): void {
+    const slash = name.lastIndexOf('/') + 1;
+    this.#whiteout(`${name.slice(0, slash)}.wh.${name.slice(slash)}`);
+  }
+
+  /** What is left, with the end mark. */
+  end(): Buffer {
+    this.#add(TAR_END);
+    return this.#take();
+  }
+
+  async *#file(path: string, name: string): AsyncGenerator<Buffer, void, void> {
+    let fd: number;
+    try {
+      fd = openSync(path, OPEN_FILE);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO') return;
+      throw error;
+    }
+    try {
+      const stat = fstatSync(fd);
+      const member = stat.isFile() ? memberOf(this.#syscall, path, name, stat) : undefined;
+      if (member === undefined) return;
+      if (stat.nlink > 1) {
+        const inode = `${stat.dev}:${stat.ino}`;
+        const first = this.#links.get(inode);
+        if (first !== undefined) {
+          this.#add(encodeHeader({ ...member, type: 'hardlink', sizeBytes: 0, linkPath: first }));
+          return;
+        }
+        this.#links.set(inode, name);
+      }
+      this.#add(encodeHeader(member));
+      yield* this.#content(fd, stat.size);
+      this.#add(tarPadding(stat.size));
+    } finally {
+      closeSync(fd);
+    }
+    if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+  }
+
+  /** Exactly `size` bytes: a file that shrinks is filled up with zeros, one that grows is cut. */
+  async *#content(fd: number, size: number): AsyncGenerator<Buffer, void, void> {
+    let left = size;
+    while (left > 0) {
+      const buffer = Buffer.allocUnsafe(Math.min(left, READ_BYTES));
+      const length =
+        size <= SMALL_FILE_BYTES
+          ? readSync(fd, buffer, 0, buffer.length, null)
+          : (await readAsync(fd, buffer, 0, buffer.length, null)).bytesRead;
+      if (length === 0) break;
+      this.#add(buffer.subarray(0, length));
+      left -= length;
+      if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+    }
+    for (; left > 0; left -= Math.min(left, READ_BYTES)) {
+      this.#add(Buffer.alloc(Math.min(left, READ_BYTES)));
+      yield this.#take();
+    }
+  }
+
+  #whiteout(name: string): void {
+    const member: TarMember = { path: name, type: 'file', mode: 0, sizeBytes: 0 };
+    this.#add(encodeHeader(member));
+  }
+
+  #add(part: Buffer): void {
+    if (part.length === 0) return;
+    this.#parts.push(part);
+    this.#bytes += part.length;
+  }
+
+  #take(): Buffer {
+    const chunk = this.#parts.length === 1 ? (this.#parts[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#parts);
+    this.#parts = [];
+    this.#bytes = 0;
+    return chunk;
+  }
+}
+
+const OPAQUE = '.wh..wh..opq';
+
+function join(parent: string, name: string): string {
+  return parent === '' ? name : name === '' ? parent : `${parent}/${name}`;
+}
+
+function directoryPath(fd: number): string {
+  return `/proc/self/fd/${fd}/.`;
+}
+
+function openFrame(path: string, relative: string, flags: number): Frame {
+  const fd = openSync(path, flags);
+  try {
+    return { fd, relative, names: readdirSync(`/proc/self/fd/${fd}`).sort(), next: 0 };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function tryOpenFrame(path: string, relative: string): Frame | undefined {
+  try {
+    return openFrame(path, relative, OPEN_DIRECTORY);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined;
+    throw error;
+  }
+}

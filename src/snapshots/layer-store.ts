@@ -1,0 +1,199 @@
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { EngineError } from '../errors/index.ts';
+import { digestHex, isDigest, type ChainId } from '../spec/index.ts';
+import { writeFileAtomic } from '../sys/index.ts';
+import type { Trash } from './trash.ts';
+import { treeSizeBytes } from './tree-size.ts';
+
+interface LayerMeta {
+  chainId: ChainId;
+  parent: ChainId | null;
+  /** Counted on demand. */
+  sizeBytes: number | null;
+  /**
+   * The boot in which it was written, until its content is known to be on disk: after a power cut such a layer may have
+   * empty files.
+   */
+  unsyncedBoot: string | null;
+}
+
+/** Hex digits of a chain id in a directory name: short, so that many layers fit into the options of one mount. */
+const NAME_DIGITS = 16;
+const HALF_MADE = '.new-';
+
+/**
+ * The committed layers of a snapshotter: `<directory>/<16 hex>/{fs,meta.json}`. A layer's directory appears by one
+ * rename, so what is there is whole.
+ */
+export class LayerStore {
+  readonly #directory: string;
+  readonly #trash: Trash;
+  readonly #layers = new Map<ChainId, LayerMeta>();
+  readonly #filling = new Map<ChainId, Promise<void>>();
+  readonly #syncs = new Set<Promise<void>>();
+  readonly #bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+
+  constructor(directory: string, trash: Trash) {
+    this.#directory = directory;
+    this.#trash = trash;
+    mkdirSync(directory, { recursive: true, mode: 0o711 });
+    for (const name of readdirSync(directory)) {
+      const meta = name.startsWith(HALF_MADE) ? undefined : readMeta(`${directory}/${name}/meta.json`);
+      if (meta === undefined || name !== directoryName(meta.chainId)) continue;
+      // Written before a reset or power cut, and never synced: it must be unpacked again.
+      if (meta.unsyncedBoot !== null && meta.unsyncedBoot !== this.#bootId)
+        this.#trash.discard(`${directory}/${name}`);
+      else this.#layers.set(meta.chainId, meta);
+    }
+  }
+
+  has(chainId: ChainId): boolean {
+    return this.#layers.has(chainId);
+  }
+
+  list(): ChainId[] {
+    return [...this.#layers.keys()];
+  }
+
+  /** The directory with the layer's own files. @throws {EngineError} `not-found` */
+  files(chainId: ChainId): string {
+    this.#meta(chainId);
+    return `${this.#directory}/${directoryName(chainId)}/fs`;
+  }
+
+  /** A directory beside the layer's files, for what is derived from it. */
+  companion(chainId: ChainId, name: string): string {
+    return `${this.#directory}/${directoryName(chainId)}/${name}`;
+  }
+
+  /** The layer and all below it, top first. @throws {EngineError} `not-found` when one is missing. */
+  chain(chainId: ChainId): ChainId[] {
+    const chain: ChainId[] = [];
+    for (let next: ChainId | null = chainId; next !== null; next = this.#meta(next).parent) chain.push(next);
+    return chain;
+  }
+
+  /** Makes a layer by filling a directory; concurrent calls for one chain id share the first one's outcome. */
+  create(
+    chainId: ChainId,
+    parent: ChainId | null,
+    fill: (directory: string) => Promise<void>,
+  ): Promise<void> {
+    if (this.#layers.has(chainId)) return Promise.resolve();
+    const running = this.#filling.get(chainId);
+    if (running !== undefined) return running;
+    const made = this.#fill(chainId, parent, fill).finally(() => this.#filling.delete(chainId));
+    this.#filling.set(chainId, made);
+    return made;
+  }
+
+  /** Resolves when a layer that is being made is there. @throws {EngineError} `not-found` when nobody makes it. */
+  async settled(chainId: ChainId): Promise<void> {
+    // Whoever makes a stack of layers side by side calls for the lower ones first, but not in the same instant.
+    for (let attempt = 0; attempt < 100 && !this.#layers.has(chainId); attempt += 1) {
+      const running = this.#filling.get(chainId);
+      if (running !== undefined) await running;
+      else await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    this.#meta(chainId);
+  }
+
+  async sizeBytes(chainId: ChainId, count: () => Promise<number> = () => treeSizeBytes(this.files(chainId))) {
+    const meta = this.#meta(chainId);
+    if (meta.sizeBytes !== null) return meta.sizeBytes;
+    meta.sizeBytes = await count();
+    if (this.#layers.get(chainId) === meta) this.#write(meta);
+    return meta.sizeBytes;
+  }
+
+  remove(chainId: ChainId): void {
+    if (!this.#layers.delete(chainId)) return;
+    this.#trash.discard(`${this.#directory}/${directoryName(chainId)}`);
+  }
+
+  /** Removes what is no whole layer, except what is being made now. */
+  sweep(): void {
+    const known = new Set([...this.#layers.keys()].map(directoryName));
+    const making = new Set([...this.#filling.keys()].map(directoryName));
+    for (const name of readdirSync(this.#directory)) {
+      const id = name.startsWith(HALF_MADE) ? name.slice(HALF_MADE.length).split('-')[0] : undefined;
+      if (known.has(name) || making.has(name) || (id !== undefined && making.has(id))) continue;
+      this.#trash.discard(`${this.#directory}/${name}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#syncs);
+  }
+
+  async #fill(
+    chainId: ChainId,
+    parent: ChainId | null,
+    fill: (directory: string) => Promise<void>,
+  ): Promise<void> {
+    const name = directoryName(chainId);
+    const half = `${this.#directory}/${HALF_MADE}${name}-${randomBytes(4).toString('hex')}`;
+    mkdirSync(half, { mode: 0o711 });
+    try {
+      mkdirSync(`${half}/fs`, { mode: 0o755 });
+      await fill(`${half}/fs`);
+      const meta: LayerMeta = { chainId, parent, sizeBytes: null, unsyncedBoot: this.#bootId };
+      writeFileAtomic(`${half}/meta.json`, JSON.stringify(meta), { mode: 0o644 });
+      renameSync(half, `${this.#directory}/${name}`);
+      this.#layers.set(chainId, meta);
+      this.#sync(meta);
+    } catch (error) {
+      this.#trash.discard(half);
+      throw error;
+    }
+  }
+
+  /** Gets the layer's files to disk in the background: a user should not wait for the disk, nor lose files by it. */
+  #sync(meta: LayerMeta): void {
+    const path = `${this.#directory}/${directoryName(meta.chainId)}`;
+    const syncing = new Promise<void>((resolve) => {
+      execFile('sync', ['-f', path], (error) => {
+        if (error === null && this.#layers.get(meta.chainId) === meta) {
+          meta.unsyncedBoot = null;
+          this.#write(meta);
+        }
+        resolve();
+      });
+    });
+    this.#syncs.add(syncing);
+    void syncing.then(() => this.#syncs.delete(syncing));
+  }
+
+  #write(meta: LayerMeta): void {
+    const path = `${this.#directory}/${directoryName(meta.chainId)}`;
+    if (existsSync(path)) writeFileAtomic(`${path}/meta.json`, JSON.stringify(meta), { mode: 0o644 });
+  }
+
+  #meta(chainId: ChainId): LayerMeta {
+    const meta = this.#layers.get(chainId);
+    if (meta === undefined) throw new EngineError('not-found', `layer does not exist: ${chainId}`);
+    return meta;
+  }
+}
+
+function directoryName(chainId: ChainId): string {
+  return digestHex(chainId).slice(0, NAME_DIGITS);
+}
+
+function readMeta(path: string): LayerMeta | undefined {
+  try {
+    const meta = JSON.parse(readFileSync(path, 'utf8')) as Partial<LayerMeta>;
+    if (typeof meta.chainId !== 'string' || !isDigest(meta.chainId)) return undefined;
+    const { parent, sizeBytes, unsyncedBoot } = meta;
+    return {
+      chainId: meta.chainId,
+      parent: typeof parent === 'string' && isDigest(parent) ? parent : null,
+      sizeBytes: typeof sizeBytes === 'number' ? sizeBytes : null,
+      unsyncedBoot: typeof unsyncedBoot === 'string' ? unsyncedBoot : null,
+    };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,238 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  type Stats,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { packChanges, treeChanges, type TreeChange } from '../archive/index.ts';
+import { EngineError, SyscallError } from '../errors/index.ts';
+import { isDigest, type ChainId } from '../spec/index.ts';
+import { unmountFlags, type Syscall } from '../sys/index.ts';
+import { makeInitTree } from './init-tree.ts';
+import { LayerStore } from './layer-store.ts';
+import type { Snapshotter } from './snapshotter.ts';
+import { Trash } from './trash.ts';
+import { treeSizeBytes } from './tree-size.ts';
+
+export interface SnapshotterParts {
+  /** `<data root>/overlay2` or `<data root>/vfs`. */
+  directory: string;
+  syscall: Syscall;
+  status: readonly (readonly [string, string])[];
+}
+
+const HALF_MADE = '.new-';
+const NO_PARENT = 'none';
+
+/**
+ * Snapshots on overlayfs: `layers/<short id>/{fs,meta.json,init}` and `active/<key>/{upper,work,merged,parent}`, where
+ * `parent` is a symlink whose text is the layer's chain id. Upper directories are plain (no redirects, no metacopy), so
+ * that changes and diff can read them as they are.
+ */
+export class OverlaySnapshotter implements Snapshotter {
+  readonly driver = 'overlay2';
+  readonly status: readonly (readonly [string, string])[];
+  readonly #syscall: Syscall;
+  readonly #active: string;
+  readonly #scratchInit: string;
+  readonly #trash: Trash;
+  readonly #layers: LayerStore;
+
+  constructor(parts: SnapshotterParts) {
+    this.status = parts.status;
+    this.#syscall = parts.syscall;
+    this.#active = `${parts.directory}/active`;
+    this.#scratchInit = `${parts.directory}/init`;
+    mkdirSync(this.#active, { recursive: true, mode: 0o711 });
+    this.#trash = new Trash(`${parts.directory}/trash`);
+    this.#layers = new LayerStore(`${parts.directory}/layers`, this.#trash);
+  }
+
+  hasLayer(chainId: ChainId): boolean {
+    return this.#layers.has(chainId);
+  }
+
+  createLayer(
+    chainId: ChainId,
+    parent: ChainId | null,
+    fill: (directory: string, form: 'overlay' | 'merged') => Promise<void>,
+  ): Promise<void> {
+    return this.#layers.create(chainId, parent, (directory) => fill(directory, 'overlay'));
+  }
+
+  layerSizeBytes(chainId: ChainId): Promise<number> {
+    return this.#layers.sizeBytes(chainId);
+  }
+
+  removeLayer(chainId: ChainId): Promise<void> {
+    this.#layers.remove(chainId);
+    return Promise.resolve();
+  }
+
+  layers(): ChainId[] {
+    return this.#layers.list();
+  }
+
+  layerDirectories(chainId: ChainId): string[] {
+    return this.#layers.chain(chainId).map((layer) => this.#layers.files(layer));
+  }
+
+  prepare(key: string, parent: ChainId | null): Promise<void> {
+    return attempt(() => {
+      const directory = this.#directory(key);
+      if (existsSync(directory)) throw new EngineError('already-exists', `snapshot ${key} exists already`);
+      const lower = this.#lowerDirectories(parent);
+      const half = `${this.#active}/${HALF_MADE}${key}-${randomBytes(4).toString('hex')}`;
+      try {
+        mkdirSync(half, { mode: 0o711 });
+        const upper = `${half}/upper`;
+        mkdirSync(upper, { mode: 0o755 });
+        mkdirSync(`${half}/work`, { mode: 0o700 });
+        mkdirSync(`${half}/merged`, { mode: 0o755 });
+        symlinkSync(parent ?? NO_PARENT, `${half}/parent`);
+        // The root of the merged tree looks as the upper directory does.
+        const root = lstatSync(lower[0] ?? half);
+        if (root.uid !== 0 || root.gid !== 0) chownSync(upper, root.uid, root.gid);
+        chmodSync(upper, root.mode & 0o7777);
+        renameSync(half, directory);
+      } catch (error) {
+        this.#trash.discard(half);
+        throw error;
+      }
+    });
+  }
+
+  mount(key: string): Promise<string> {
+    return attempt(() => {
+      const directory = this.#existing(key);
+      const target = `${directory}/merged`;
+      if (this.#isMounted(directory)) return target;
+      this.#syscall.mountOverlay({
+        target,
+        lowerDirs: this.#lowerDirectories(this.#parent(key)),
+        upperDir: `${directory}/upper`,
+        workDir: `${directory}/work`,
+      });
+      return target;
+    });
+  }
+
+  unmount(key: string): Promise<void> {
+    return attempt(() => this.#unmount(this.#directory(key)));
+  }
+
+  remove(key: string): Promise<void> {
+    return attempt(() => {
+      const directory = this.#directory(key);
+      this.#unmount(directory);
+      this.#trash.discard(directory);
+    });
+  }
+
+  active(): string[] {
+    return readdirSync(this.#active).filter((name) => !name.startsWith(HALF_MADE));
+  }
+
+  describe(key: string): { rootPath: string; data: Record<string, string> } {
+    const directory = this.#existing(key);
+    return {
+      rootPath: `${directory}/merged`,
+      data: {
+        LowerDir: this.#lowerDirectories(this.#parent(key)).join(':'),
+        MergedDir: `${directory}/merged`,
+        UpperDir: `${directory}/upper`,
+        WorkDir: `${directory}/work`,
+      },
+    };
+  }
+
+  async changes(key: string): Promise<TreeChange[]> {
+    const directory = this.#existing(key);
+    return treeChanges(this.#syscall, `${directory}/upper`, this.#lowerDirectories(this.#parent(key)));
+  }
+
+  async *diff(key: string): AsyncIterable<Uint8Array> {
+    yield* packChanges(this.#syscall, `${this.#existing(key)}/upper`);
+  }
+
+  async usageBytes(key: string): Promise<number> {
+    return treeSizeBytes(`${this.#existing(key)}/upper`);
+  }
+
+  async sweep(keep: ReadonlySet<string>): Promise<void> {
+    for (const name of readdirSync(this.#active)) {
+      if (name.startsWith(HALF_MADE)) this.#trash.discard(`${this.#active}/${name}`);
+      else if (!keep.has(name)) await this.remove(name);
+    }
+    this.#layers.sweep();
+    this.#trash.sweep();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#trash.drain(), this.#layers.close()]);
+  }
+
+  #directory(key: string): string {
+    if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(key))
+      throw new EngineError('invalid-parameter', `bad snapshot key ${key}`);
+    return `${this.#active}/${key}`;
+  }
+
+  #existing(key: string): string {
+    const directory = this.#directory(key);
+    if (!existsSync(directory)) throw new EngineError('not-found', `snapshot does not exist: ${key}`);
+    return directory;
+  }
+
+  #parent(key: string): ChainId | null {
+    const text = readlinkSync(`${this.#directory(key)}/parent`);
+    return isDigest(text) ? text : null;
+  }
+
+  /** All below the upper directory, top first: the init tree of the image, then its layers. */
+  #lowerDirectories(parent: ChainId | null): string[] {
+    const layers = parent === null ? [] : this.layerDirectories(parent);
+    const init = parent === null ? this.#scratchInit : this.#layers.companion(parent, 'init');
+    if (!existsSync(init)) makeInitTree(init, (relative) => topmost(layers, relative));
+    return [init, ...layers];
+  }
+
+  #isMounted(directory: string): boolean {
+    // A mount has a device of its own.
+    return lstatSync(`${directory}/merged`).dev !== lstatSync(directory).dev;
+  }
+
+  #unmount(directory: string): void {
+    if (!existsSync(`${directory}/merged`) || !this.#isMounted(directory)) return;
+    const target = `${directory}/merged`;
+    try {
+      this.#syscall.unmount(target);
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      if (error.errno === 'EINVAL' || error.errno === 'ENOENT') return;
+      if (error.errno !== 'EBUSY') throw error;
+      // Something on the host still looks into it: it goes when that does.
+      this.#syscall.unmount(target, unmountFlags.detach);
+    }
+  }
+}
+
+/** Errors of synchronous code as a rejection, as callers of a promise expect them. */
+async function attempt<T>(body: () => T): Promise<T> {
+  return body();
+}
+
+function topmost(layers: readonly string[], relative: string): Stats | undefined {
+  for (const layer of layers) {
+    const stat = lstatSync(relative === '' ? layer : `${layer}/${relative}`, { throwIfNoEntry: false });
+    if (stat !== undefined) return stat;
+  }
+  return undefined;
+}
