@@ -21,6 +21,8 @@ export interface Sandbox {
  * processes and the engine); an *endpoint* is its place in one network.
  */
 export interface Networks {
+  /** What was changed on this machine, or stands in the way on it, for `info` and the log. */
+  readonly notes: readonly string[];
   /** Bridge, NAT and firewall table as declared; adopts what is there, repairs what drifted. Idempotent. */
   open(): Promise<void>;
   /** Removes bridge and tables when nothing uses them. */
@@ -33,7 +35,11 @@ export interface Networks {
   sandbox(containerId: string): Sandbox | undefined;
   /** Releases its endpoints and addresses, removes the namespace; no error when gone. */
   removeSandbox(containerId: string): void;
-  /** Reserves an address and plumbs the endpoint into the sandbox; undone on error. Returns the settings as given. */
+  /**
+   * Reserves an address and plumbs the endpoint into the sandbox; undone on error. Returns the settings as given. Also
+   * for `none` and `host`, which only take note of the container; `host` needs no sandbox.
+   * @throws {EngineError} `not-found` for the network or the sandbox; `conflict` when attached already.
+   */
   attach(request: AttachRequest): EndpointSettings;
   detach(containerId: string, network: string): void;
   /** Sandboxes not in `keep` are removed, addresses of the others are reserved again; called at start. */

@@ -14,6 +14,8 @@ export interface Netlink {
     mac: string;
     master?: number;
     mtu: number;
+    /** Free text of its owner (ip-link(8) `alias`). */
+    alias?: string;
   }[];
   createBridge(name: string, options?: { mac?: string; mtu?: number }): void;
   /**
@@ -31,7 +33,14 @@ export interface Netlink {
   deleteLink(name: string): void;
   setLink(
     name: string,
-    change: { up?: boolean; mtu?: number; mac?: string; newName?: string; master?: string | null },
+    change: {
+      up?: boolean;
+      mtu?: number;
+      mac?: string;
+      newName?: string;
+      master?: string | null;
+      alias?: string;
+    },
   ): void;
   /** `address` as `10.0.0.1/24` or `fd00::1/64`; `replace` makes it idempotent. IPv6 is added without DAD. Broadcast: on for IPv4. */
   addAddress(link: string, address: string, options?: { broadcast?: boolean; replace?: boolean }): void;

@@ -32,6 +32,7 @@ const ifla = {
   mtu: 4,
   master: 10,
   linkInfo: 18,
+  alias: 20,
   namespaceFd: 28,
   extendedMask: 29,
   infoKind: 1,
@@ -116,13 +117,21 @@ export function deleteLinkMessage(name: string): MessageWriter {
 
 export function setLinkMessage(
   index: number,
-  change: { up?: boolean; mtu?: number; mac?: string; newName?: string; masterIndex?: number },
+  change: {
+    up?: boolean;
+    mtu?: number;
+    mac?: string;
+    newName?: string;
+    masterIndex?: number;
+    alias?: string;
+  },
 ): MessageWriter {
   const flags = change.up === undefined ? {} : { flags: change.up ? IFF_UP : 0, change: IFF_UP };
   const writer = new MessageWriter(rtm.newLink, requestFlags.change).linkHeader({ index, ...flags });
   if (change.mtu !== undefined) writer.uint32(ifla.mtu, change.mtu);
   if (change.mac !== undefined) writer.attribute(ifla.address, parseMac(change.mac));
   if (change.newName !== undefined) writer.text(ifla.name, checkLinkName(change.newName));
+  if (change.alias !== undefined) writer.text(ifla.alias, change.alias);
   if (change.masterIndex !== undefined) writer.uint32(ifla.master, change.masterIndex);
   return writer;
 }
@@ -133,6 +142,7 @@ export function readLink(payload: Buffer): Link {
   const info = attributes.get(ifla.linkInfo);
   const kind = info === undefined ? undefined : attributeText(readAttributes(info).get(ifla.infoKind));
   const master = attributes.get(ifla.master)?.readUInt32LE(0);
+  const alias = attributeText(attributes.get(ifla.alias));
   return {
     index: payload.readInt32LE(4),
     name: attributeText(attributes.get(ifla.name)) ?? '',
@@ -141,5 +151,6 @@ export function readLink(payload: Buffer): Link {
     mac: formatMac(attributes.get(ifla.address) ?? Buffer.alloc(0)),
     ...(master === undefined || master === 0 ? {} : { master }),
     mtu: attributes.get(ifla.mtu)?.readUInt32LE(0) ?? 0,
+    ...(alias === undefined ? {} : { alias }),
   };
 }

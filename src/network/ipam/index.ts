@@ -1,0 +1,3 @@
+export { AddressPool } from './address-pool.ts';
+export { chooseSubnet, defaultAddressPools, type AddressPoolOption } from './pools.ts';
+export { formatAddress, formatSubnet, overlaps, parseSubnet, type Subnet } from './subnet.ts';

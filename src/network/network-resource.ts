@@ -1,0 +1,52 @@
+import type { NetworkResource } from '../spec/index.ts';
+import type { EndpointRecord, NetworkRecord } from './network-records.ts';
+
+/** A network as Docker's API shows it. */
+export function networkResource(
+  record: NetworkRecord,
+  endpoints: readonly EndpointRecord[],
+): NetworkResource {
+  const { bridge } = record;
+  const containers: NetworkResource['Containers'] = {};
+  for (const { containerId, containerName, settings } of endpoints) {
+    containers[containerId] = {
+      Name: containerName,
+      EndpointID: settings.EndpointID,
+      MacAddress: settings.MacAddress,
+      IPv4Address: settings.IPAddress === '' ? '' : `${settings.IPAddress}/${settings.IPPrefixLen}`,
+      IPv6Address: '',
+    };
+  }
+  return {
+    Name: record.name,
+    Id: record.id,
+    Created: record.created,
+    Scope: 'local',
+    Driver: record.driver,
+    EnableIPv4: true,
+    EnableIPv6: false,
+    IPAM: {
+      Driver: 'default',
+      Options: null,
+      Config: bridge === undefined ? [] : [{ Subnet: bridge.subnet, Gateway: bridge.gateway }],
+    },
+    Internal: false,
+    Attachable: false,
+    Ingress: false,
+    ConfigFrom: { Network: '' },
+    ConfigOnly: false,
+    Containers: containers,
+    Options:
+      bridge === undefined
+        ? {}
+        : {
+            'com.docker.network.bridge.default_bridge': 'true',
+            'com.docker.network.bridge.enable_icc': 'true',
+            'com.docker.network.bridge.enable_ip_masquerade': 'true',
+            'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+            'com.docker.network.bridge.name': bridge.name,
+            'com.docker.network.driver.mtu': String(bridge.mtu),
+          },
+    Labels: record.labels,
+  };
+}
