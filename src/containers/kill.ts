@@ -33,7 +33,11 @@ export async function killContainer(
 
 /** No error when it has ended already. */
 export async function killAndWait(table: ContainerTable, entry: ContainerEntry): Promise<void> {
-  await signalContainer(table, entry, signals.kill);
+  try {
+    await signalContainer(table, entry, signals.kill);
+  } catch (error) {
+    if (entry.running) throw error;
+  }
   if (await waitStopped(entry, killTimeoutMs)) return;
   throw new EngineError('internal', 'tried to kill container, but did not receive an exit event');
 }
@@ -63,7 +67,7 @@ export async function signalContainer(
     table.save(entry);
     try {
       await runtime.kill(entry.id, signal);
-      if (ends && record.state.status === 'paused') await runtime.resume(entry.id);
+      if (ends && record.state.status === 'paused') await thaw(table, entry);
     } catch (error) {
       // It ended a moment ago: the exit is being settled.
       if (!isKind(error, 'not-found')) {
@@ -74,6 +78,14 @@ export async function signalContainer(
     }
     table.publish(entry, 'kill', { signal: String(signal) });
   });
+}
+
+/** A frozen process takes no signal. */
+async function thaw(table: ContainerTable, entry: ContainerEntry): Promise<void> {
+  await table.parts.runtime.resume(entry.id);
+  entry.record.state.status = 'running';
+  table.save(entry);
+  table.publish(entry, 'unpause');
 }
 
 export function stopSignalOf(entry: ContainerEntry): number {

@@ -1,6 +1,5 @@
 import { EngineError, isEngineError } from '../errors/index.ts';
 import type { ContainerRecord, Filters } from './containers.ts';
-import type { ContainerEntry } from './entry.ts';
 import { invalid, noSuchContainer } from './errors.ts';
 import { assertKnownFilters, matchesLabels, matchesPattern } from './filter-values.ts';
 import { networkName } from './create.ts';
@@ -45,20 +44,15 @@ export function listContainers(
     if (test !== null) tests.push(test);
   }
   const range = rangeOf(table, filters);
-  const sorted = [...table.entries.values()].sort(newestFirst);
   const found: ContainerRecord[] = [];
-  for (const entry of sorted) {
+  // The table is in the order of creation.
+  for (const entry of [...table.entries.values()].toReversed()) {
     if (limit > 0 && found.length === limit) break;
     const { record } = entry;
     if (!all && !entry.running) continue;
     if (range(record) && tests.every((test) => test(record))) found.push(record);
   }
   return found;
-}
-
-function newestFirst(a: ContainerEntry, b: ContainerEntry): number {
-  const [left, right] = [parseNs(a.record.createdAt), parseNs(b.record.createdAt)];
-  return left === right ? 0 : left < right ? 1 : -1;
 }
 
 function testFor(table: ContainerTable, name: string, values: readonly string[]): Test | null {

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import type { ContainerEntry } from './entry.ts';
 import { forgetExecs } from './exec.ts';
-import { cancelRestart, releaseRun } from './exit.ts';
+import { releaseRun } from './exit.ts';
 import { killAndWait } from './kill.ts';
 import type { ContainerTable } from './table.ts';
 
@@ -12,7 +12,6 @@ export async function removeContainer(
   entry: ContainerEntry,
   options: { force: boolean; volumes: boolean; link: boolean },
 ): Promise<void> {
-  const { record } = entry;
   if (options.link) {
     throw new EngineError(
       'invalid-parameter',
@@ -20,19 +19,28 @@ export async function removeContainer(
     );
   }
   if (entry.removing) {
-    throw new EngineError('conflict', `removal of container ${record.name} is already in progress`);
+    throw new EngineError('conflict', `removal of container ${entry.record.name} is already in progress`);
   }
   entry.removing = true;
   try {
-    if (entry.running) {
-      if (!options.force) throw runningConflict(entry);
-      entry.restart.cancel();
-      if (record.state.status !== 'restarting') await killAndWait(table, entry);
+    // A start that is under way when this begins has the lock: it may run by the time it is our turn.
+    for (let isGone = false; !isGone;) {
+      if (entry.running) await endRun(table, entry, options.force);
+      isGone = await entry.lock.run(async () => {
+        if (entry.running) return false;
+        await removeLocked(table, entry, options);
+        return true;
+      });
     }
-    await entry.lock.run(() => removeLocked(table, entry, options));
   } finally {
     entry.removing = false;
   }
+}
+
+async function endRun(table: ContainerTable, entry: ContainerEntry, force: boolean): Promise<void> {
+  if (!force) throw runningConflict(entry);
+  entry.restart.cancel();
+  await killAndWait(table, entry);
 }
 
 function runningConflict(entry: ContainerEntry): EngineError {
@@ -57,7 +65,6 @@ export async function removeLocked(
   if (entry.removed) return;
   const { record } = entry;
   const { snapshotter, logs, runtime } = table.parts;
-  if (record.state.status === 'restarting') cancelRestart(table, entry);
   if (entry.running) throw runningConflict(entry);
   record.state.status = 'removing';
   record.removesVolumes = options.volumes;

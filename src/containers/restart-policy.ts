@@ -23,6 +23,11 @@ export class RestartTracker {
     this.#cancelled = false;
   }
 
+  /** After an engine start: what was counted before counts on. */
+  resume(count: number): void {
+    this.#count = count;
+  }
+
   /** Stop and kill by the user: the next exit is the last. */
   cancel(): void {
     this.#cancelled = true;

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { RuntimeTask } from '../runtime/index.ts';
 import { imageConfigOf } from './create.ts';
+import type { ContainerRecord } from './containers.ts';
 import type { ContainerEntry } from './entry.ts';
 import { ExecEntry, watchExec } from './exec.ts';
 import { releaseRun, scheduleRestart, settleExit } from './exit.ts';
@@ -10,7 +11,7 @@ import { removeLocked } from './remove.ts';
 import { restartsWithEngine } from './restart-policy.ts';
 import { watchExit } from './start.ts';
 import type { ContainerTable } from './table.ts';
-import { nowText, zeroTime } from './timestamp.ts';
+import { nowText, parseNs, zeroTime } from './timestamp.ts';
 
 /**
  * Makes the truth again after a start of the engine, from the database, the monitors' exit files and the kernel, in
@@ -19,17 +20,16 @@ import { nowText, zeroTime } from './timestamp.ts';
  * See docs/dev/container-lifecycle.md for the states a crash can leave.
  */
 export async function restore(table: ContainerTable): Promise<void> {
-  const records = table.storedRecords();
-  for (const record of records) {
+  for (const record of table.storedRecords().sort(oldestFirst)) {
     table.names.reserve(record.name, record.id);
-    table.add(record);
+    table.add(record).restart.resume(record.restartCount);
   }
   const known = new Set(await table.parts.runtime.known());
   const ended: ContainerEntry[] = [];
   for (const entry of table.entries.values()) {
     try {
-      const { status } = entry.record.state;
-      await table.mounts.restore(entry.record, status === 'running' || status === 'paused');
+      // Runtime state without a running record is a start that was cut off: it had its volumes, too.
+      await table.mounts.restore(entry.record, entry.running || known.has(entry.id));
       if (!(await restoreEntry(table, entry, known))) ended.push(entry);
     } catch (error) {
       table.report(`restore ${entry.id}`, error);
@@ -40,8 +40,13 @@ export async function restore(table: ContainerTable): Promise<void> {
   const running = new Set<string>();
   for (const entry of table.entries.values()) if (entry.task !== null) running.add(entry.id);
   table.parts.networks.sweep(running);
-  for (const entry of ended) await settleEnded(table, entry);
+  for (const entry of ended) await settleEnded(table, entry, known);
   await sweep(table, known);
+}
+
+function oldestFirst(a: ContainerRecord, b: ContainerRecord): number {
+  const [left, right] = [parseNs(a.createdAt), parseNs(b.createdAt)];
+  return left === right ? 0 : left < right ? -1 : 1;
 }
 
 /** @returns true when it runs */
@@ -145,8 +150,15 @@ async function restoreExecs(table: ContainerTable): Promise<void> {
   }
 }
 
-/** A container that does not run: whatever its last start or removal left is put in order. */
-async function settleEnded(table: ContainerTable, entry: ContainerEntry): Promise<void> {
+/**
+ * A container that does not run: what a start that was cut off (runtime state, a namespace, a mounted root) or a removal
+ * left is put in order, then its policy is followed.
+ */
+async function settleEnded(
+  table: ContainerTable,
+  entry: ContainerEntry,
+  known: ReadonlySet<string>,
+): Promise<void> {
   await entry.lock.run(async () => {
     if (entry.removed) return;
     const { record } = entry;
@@ -158,7 +170,8 @@ async function settleEnded(table: ContainerTable, entry: ContainerEntry): Promis
         await removeLocked(table, entry, { volumes: record.removesVolumes ?? false });
         return;
       }
-      if (status !== 'restarting' || record.sandbox !== null) await undoRun(table, entry);
+      if (known.has(entry.id)) await table.parts.runtime.delete(entry.id);
+      await releaseRun(table, entry);
       if (record.state.startedAt !== zeroTime && wantsStart(entry)) {
         record.state.status = 'restarting';
         table.save(entry);
@@ -182,12 +195,6 @@ function wantsStart(entry: ContainerEntry): boolean {
     stoppedByUser: record.stoppedByUser,
     restartCount: record.restartCount,
   });
-}
-
-/** A start that a crash cut off has runtime state, a namespace and a mounted root, and no record of them. */
-async function undoRun(table: ContainerTable, entry: ContainerEntry): Promise<void> {
-  await table.parts.runtime.delete(entry.id);
-  await releaseRun(table, entry);
 }
 
 /** Whatever belongs to no container: runtime state, trees, directories, cgroups. */

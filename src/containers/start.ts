@@ -20,8 +20,7 @@ export async function startContainer(table: ContainerTable, entry: ContainerEntr
     if (status === 'paused') {
       throw new EngineError('conflict', 'cannot start a paused container, try unpause instead');
     }
-    if (status === 'running') throw new EngineError('not-modified', 'container is already running');
-    if (status === 'restarting') entry.restart.cancelTimer();
+    if (entry.running) throw new EngineError('not-modified', 'container is already running');
     await startLocked(table, entry, { byUser: true });
   });
 }
