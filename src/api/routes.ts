@@ -2,7 +2,14 @@ import type { EngineServices } from '../engine/index.ts';
 import type { CreateDefaults } from './container-defaults.ts';
 import type { Route } from './route.ts';
 import { containerRoutes } from './routes/containers.ts';
+import { archiveRoutes } from './routes/archive.ts';
 import { containerStreamRoutes } from './routes/container-streams.ts';
+import { eventRoutes, type Listeners } from './routes/events.ts';
+import { execRoutes } from './routes/exec.ts';
+import { imageRoutes } from './routes/images.ts';
+import { networkRoutes } from './routes/networks.ts';
+import { refusedRoutes } from './routes/refused.ts';
+import { volumeRoutes } from './routes/volumes.ts';
 import { systemRoutes } from './routes/system.ts';
 import type { InfoSettings } from './views/info.ts';
 
@@ -14,7 +21,8 @@ export interface ApiOptions extends Omit<InfoSettings, 'eventListeners'> {
 
 /** The whole table of the Engine API over an engine. */
 export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] {
-  const settings: InfoSettings = { ...options, eventListeners: () => 0 };
+  const listeners: Listeners = { count: 0 };
+  const settings: InfoSettings = { ...options, eventListeners: () => listeners.count };
   const createDefaults = (): CreateDefaults & { storageDriver: string } => {
     const { cgroupVersion, storageDriver } = engine.facts();
     return {
@@ -29,5 +37,16 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
     ...systemRoutes(engine, settings),
     ...containerRoutes(engine.containers, createDefaults),
     ...containerStreamRoutes(engine.containers),
+    ...execRoutes(engine.containers),
+    ...archiveRoutes(engine.containers),
+    ...imageRoutes({
+      images: engine.images,
+      containers: engine.containers,
+      storageDriver: () => engine.facts().storageDriver,
+    }),
+    ...volumeRoutes(engine.volumes),
+    ...networkRoutes(engine.networks),
+    ...eventRoutes(engine.events, listeners),
+    ...refusedRoutes(),
   ];
 }

@@ -1,5 +1,6 @@
+import type { Duplex } from 'node:stream';
 import { EngineError } from '../../errors/index.ts';
-import type { AttachSession, Containers } from '../../containers/index.ts';
+import type { Containers } from '../../containers/index.ts';
 import { pump } from '../connection.ts';
 import type { Exchange } from '../exchange.ts';
 import { flag, text, timestamp } from '../query.ts';
@@ -17,21 +18,16 @@ export function streamType(exchange: Exchange, framed: boolean): string {
   return framed && exchange.version >= 42 ? multiplexedStream : rawStream;
 }
 
-/** Answers by leaving HTTP, and joins the session with the connection. */
-export function hijackFor(
-  exchange: Exchange,
-  session: AttachSession,
-  options: { input: boolean; framed: boolean },
-): void {
+/** Answers by leaving HTTP; the caller must give the connection its reader at once. */
+export function writeHijackHead(exchange: Exchange, framed: boolean): Duplex {
   const upgrade = exchange.upgraded !== undefined;
   const connection = exchange.hijack();
-  const contentType = upgrade ? streamType(exchange, options.framed) : rawStream;
   connection.write(
     upgrade
-      ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${contentType}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
-      : `HTTP/1.1 200 OK\r\nContent-Type: ${contentType}\r\n\r\n`,
+      ? `HTTP/1.1 101 UPGRADED\r\nContent-Type: ${streamType(exchange, framed)}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n`
+      : `HTTP/1.1 200 OK\r\nContent-Type: ${rawStream}\r\n\r\n`,
   );
-  pump(session, connection, { ...options, closeInputAtEnd: true });
+  return connection;
 }
 
 export function containerStreamRoutes(containers: StreamBackend): Route[] {
@@ -51,7 +47,8 @@ export function containerStreamRoutes(containers: StreamBackend): Route[] {
           stream: query.stream,
           ...(query.detachKeys === '' ? {} : { detachKeys: query.detachKeys }),
         });
-        hijackFor(exchange, session, { framed: !session.tty, input: query.stdin });
+        const connection = writeHijackHead(exchange, !session.tty);
+        pump(session, connection, { framed: !session.tty, input: query.stdin, closeInputAtEnd: true });
       },
     }),
     route({

@@ -1,0 +1,274 @@
+import { EngineError } from '../../errors/index.ts';
+import type { Containers, ContainerRecord } from '../../containers/index.ts';
+import type { Image, Images } from '../../images/index.ts';
+import type { Exchange } from '../exchange.ts';
+import { checkFilters } from '../filters.ts';
+import { filterImages, parseBoolean } from '../image-filter.ts';
+import { ProgressStream } from '../progress-stream.ts';
+import { filters, flag, flagOr, text, texts } from '../query.ts';
+import { route, type Route } from '../route.ts';
+import { imageInspectView, imageSummaryView } from '../views/image-view.ts';
+import { sendStream } from './archive.ts';
+import { notYet, refuse } from './refuse.ts';
+
+/** What these routes need of the engine. */
+export interface ImageBackend {
+  images: Pick<Images, 'list' | 'get' | 'tag' | 'remove' | 'load' | 'save' | 'import' | 'history'>;
+  containers: Pick<Containers, 'list'>;
+  storageDriver: () => string;
+}
+
+export function imageRoutes({ images, containers, storageDriver }: ImageBackend): Route[] {
+  const usedBy = (imageId: string): { id: string; running: boolean }[] =>
+    containers
+      .list({ all: true })
+      .filter((record) => record.imageId === imageId)
+      .map((record) => ({ id: record.id, running: runs(record) }));
+  return [
+    route({
+      method: 'GET',
+      path: '/images/json',
+      operation: 'ImageList',
+      query: { all: flag, filters, filter: text, 'shared-size': flag, manifests: flag },
+      coverage: 'partial',
+      note: '`shared-size` and `manifests` are not computed',
+      handle(exchange, query) {
+        const chosen = new Map(query.filters);
+        if (exchange.version < 25 && query.filter !== '' && !chosen.has('reference')) {
+          chosen.set('reference', [query.filter]);
+        }
+        const listed = filterImages(images.list(), chosen, (name) => images.get(name));
+        exchange.json(
+          200,
+          listed.map((image) => imageSummaryView(image, exchange.version)),
+        );
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/images/{name}/json',
+      operation: 'ImageInspect',
+      handle: (exchange) =>
+        exchange.json(
+          200,
+          imageInspectView(images.get(exchange.params['name'] ?? ''), exchange.version, storageDriver()),
+        ),
+    }),
+    route({
+      method: 'GET',
+      path: '/images/{name}/history',
+      operation: 'ImageHistory',
+      handle: (exchange) =>
+        exchange.json(
+          200,
+          images.history(exchange.params['name'] ?? '').map((entry) => ({
+            Comment: entry.comment,
+            Created: entry.created,
+            CreatedBy: entry.createdBy,
+            Id: entry.id,
+            Size: entry.sizeBytes,
+            Tags: entry.tags.length === 0 ? null : entry.tags,
+          })),
+        ),
+    }),
+    route({
+      method: 'POST',
+      path: '/images/{name}/tag',
+      operation: 'ImageTag',
+      query: { repo: text, tag: text },
+      async handle(exchange, query) {
+        await images.tag(exchange.params['name'] ?? '', query.repo, query.tag === '' ? 'latest' : query.tag);
+        exchange.empty(201);
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/images/{name}',
+      operation: 'ImageDelete',
+      query: { force: flag, noprune: flag },
+      async handle(exchange, query) {
+        const name = exchange.params['name'] ?? '';
+        if (name.trim() === '') throw new EngineError('invalid-parameter', 'image name cannot be blank');
+        const removed = await images.remove(name, { force: query.force, prune: !query.noprune, usedBy });
+        exchange.json(
+          200,
+          removed.map(({ kind, reference }) =>
+            kind === 'untagged' ? { Untagged: reference } : { Deleted: reference },
+          ),
+        );
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/images/load',
+      operation: 'ImageLoad',
+      query: { quiet: flagOr(true) },
+      async handle(exchange, query) {
+        const output = new ProgressStream(exchange);
+        await output.run(async () => {
+          await images.load(exchange.request as AsyncIterable<Buffer>, {
+            signal: exchange.signal,
+            onProgress(progress) {
+              if (!query.quiet || progress.progressDetail === undefined) output.write(progress);
+            },
+          });
+        });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/images/create',
+      operation: 'ImageCreate',
+      coverage: 'partial',
+      note: 'import from the body; no pull yet',
+      query: {
+        fromImage: text,
+        fromSrc: text,
+        repo: text,
+        tag: text,
+        message: text,
+        platform: text,
+        changes: texts,
+      },
+      handle: (exchange, query) => create(images, exchange, query),
+    }),
+    refuse('POST', '/images/{name}/push', 'ImagePush', 'no registry client yet', notYet('pushing images is')),
+    refuse(
+      'GET',
+      '/images/search',
+      'ImageSearch',
+      'no registry client yet',
+      notYet('searching a registry is'),
+    ),
+    refuse(
+      'GET',
+      '/images/{name}/attestations',
+      'ImageAttestations',
+      'no attestations',
+      notYet('reading attestations is'),
+      55,
+    ),
+    route({
+      method: 'GET',
+      path: '/images/get',
+      operation: 'ImageGetAll',
+      query: { names: texts },
+      handle: (exchange, query) => save(images, exchange, query.names),
+    }),
+    route({
+      method: 'GET',
+      path: '/images/{name}/get',
+      operation: 'ImageGet',
+      handle: (exchange) => save(images, exchange, [exchange.params['name'] ?? '']),
+    }),
+    route({
+      method: 'POST',
+      path: '/images/prune',
+      operation: 'ImagePrune',
+      since: 25,
+      query: { filters },
+      handle: (exchange, query) => prune(images, exchange, query.filters, usedBy),
+    }),
+  ];
+}
+
+function runs(record: ContainerRecord): boolean {
+  return ['running', 'paused', 'restarting'].includes(record.state.status);
+}
+
+function save(images: ImageBackend['images'], exchange: Exchange, names: readonly string[]): Promise<void> {
+  for (const name of names) images.get(name);
+  return sendStream(exchange, images.save(names, { signal: exchange.signal }), 'application/x-tar', false);
+}
+
+interface CreateQuery {
+  fromImage: string;
+  fromSrc: string;
+  repo: string;
+  tag: string;
+  message: string;
+  changes: string[];
+}
+
+async function create(images: ImageBackend['images'], exchange: Exchange, query: CreateQuery): Promise<void> {
+  if (query.fromImage !== '') {
+    throw new EngineError(
+      'not-implemented',
+      `Cannot pull ${query.fromImage}: this engine has no registry client yet (load or import the image instead)`,
+    );
+  }
+  if (query.fromSrc !== '-') {
+    throw new EngineError(
+      'not-implemented',
+      `Cannot import from ${JSON.stringify(query.fromSrc)}: only the request body can be imported yet`,
+    );
+  }
+  const output = new ProgressStream(exchange);
+  await output.run(async () => {
+    const image = await images.import(exchange.request as AsyncIterable<Buffer>, {
+      ...(query.repo === '' ? {} : { reference: `${query.repo}:${query.tag === '' ? 'latest' : query.tag}` }),
+      message: query.message === '' ? `Imported from ${query.fromSrc}` : query.message,
+      changes: query.changes,
+      signal: exchange.signal,
+      source: query.fromSrc,
+    });
+    output.write({ status: image.id });
+  });
+}
+
+/** Removes what no tag names and no container uses; with `dangling=false` also unused tagged images. */
+async function prune(
+  images: ImageBackend['images'],
+  exchange: Exchange,
+  asked: ReadonlyMap<string, readonly string[]>,
+  usedBy: (imageId: string) => { id: string; running: boolean }[],
+): Promise<void> {
+  checkFilters(asked, ['dangling', 'label', 'label!', 'until']);
+  const { dangling, rest } = splitDangling(asked);
+  const candidates = filterImages(images.list(), rest, (name) => images.get(name)).filter(
+    (image) => (!dangling || image.tags.length === 0) && usedBy(image.id).length === 0,
+  );
+  const deleted: object[] = [];
+  let spaceReclaimedBytes = 0;
+  for (const image of candidates) {
+    const sizeBytes = image.sizeBytes;
+    for (const name of image.tags.length === 0 ? [image.id] : image.tags) {
+      const removed = await removeUnused(images, image, name, usedBy);
+      if (removed.some((entry) => entry.kind === 'deleted')) spaceReclaimedBytes += sizeBytes;
+      for (const { kind, reference } of removed) {
+        deleted.push(kind === 'untagged' ? { Untagged: reference } : { Deleted: reference });
+      }
+    }
+  }
+  exchange.json(200, {
+    ImagesDeleted: deleted.length === 0 ? null : deleted,
+    SpaceReclaimed: spaceReclaimedBytes,
+  });
+}
+
+/** An image that came into use, or has children, stays: prune does not fail over it. */
+async function removeUnused(
+  images: ImageBackend['images'],
+  image: Image,
+  name: string,
+  usedBy: (imageId: string) => { id: string; running: boolean }[],
+): Promise<Awaited<ReturnType<Images['remove']>>> {
+  try {
+    return await images.remove(name, { force: false, prune: true, usedBy });
+  } catch (error) {
+    if (error instanceof EngineError && (error.kind === 'conflict' || error.kind === 'not-found')) return [];
+    throw new EngineError('internal', `Cannot prune image ${image.id}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function splitDangling(asked: ReadonlyMap<string, readonly string[]>): {
+  dangling: boolean;
+  rest: Map<string, readonly string[]>;
+} {
+  const rest = new Map(asked);
+  const value = rest.get('dangling')?.[0];
+  rest.delete('dangling');
+  return { dangling: value === undefined || parseBoolean('dangling', value), rest };
+}
