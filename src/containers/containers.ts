@@ -142,6 +142,21 @@ export interface PathStat {
   linkTarget: string;
 }
 
+/** A new image from a container. */
+export interface CommitRequest {
+  /** '' for an image without a name. */
+  repository: string;
+  tag: string;
+  message: string;
+  author: string;
+  /** Dockerfile instructions such as `CMD ["sh"]`. */
+  changes: readonly string[];
+  /** Freezes a running container meanwhile. */
+  pause: boolean;
+  /** In place of the container's own configuration. */
+  config?: ContainerConfig;
+}
+
 /** Containers from creation to removal. Every method takes a name, an id, or a unique id prefix. */
 export interface Containers {
   create(request: ContainerCreate): Promise<{ id: string; warnings: string[] }>;
@@ -198,6 +213,8 @@ export interface Containers {
     archive: AsyncIterable<Uint8Array>,
     options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
   ): Promise<void>;
+  /** @returns the image's id */
+  commit(nameOrId: string, request: CommitRequest): Promise<Digest>;
   /** The whole root file system as a tar. */
   export(nameOrId: string): Promise<AsyncIterable<Uint8Array>>;
 }

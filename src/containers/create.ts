@@ -5,6 +5,7 @@ import type { ContainerCreate, ContainerRecord } from './containers.ts';
 import { mergeConfig } from './config-merge.ts';
 import type { ContainerEntry } from './entry.ts';
 import { logSettings } from './log-settings.ts';
+import { verifyContainerSettings } from './oci-spec/index.ts';
 import { adaptHostConfig, validateConfig, validateHostConfig } from './settings.ts';
 import type { ContainerTable } from './table.ts';
 import { nowText, zeroTime } from './timestamp.ts';
@@ -28,6 +29,7 @@ export async function createContainer(
     logDriver: table.options.logDriver,
     logOptions: table.options.logOptions,
   });
+  const warnings = verifyContainerSettings(request.config, hostConfig, table.machine);
   table.runtimeByName(hostConfig.Runtime);
   logSettings(hostConfig.LogConfig);
   resolveSharedModes(table, hostConfig);
@@ -54,7 +56,7 @@ export async function createContainer(
     const entry = table.add(record);
     table.save(entry);
     table.publish(entry, 'create');
-    return { id, warnings: createWarnings(hostConfig) };
+    return { id, warnings: [...warnings, ...createWarnings(hostConfig)] };
   } catch (error) {
     for (const step of undo.reverse()) {
       try {

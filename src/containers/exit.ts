@@ -75,7 +75,7 @@ export async function releaseRun(table: ContainerTable, entry: ContainerEntry): 
     table.report(`release the mounts of ${entry.id}`, error);
   }
   try {
-    await table.parts.snapshotter.unmount(entry.id);
+    if (entry.rootUsers === 0) await table.parts.snapshotter.unmount(entry.id);
   } catch (error) {
     table.report(`unmount the root of ${entry.id}`, error);
   }

@@ -1,9 +1,10 @@
 import type { LogEntry, LogReadOptions } from '../logs/index.ts';
-import type { Resources, RestartPolicy } from '../spec/index.ts';
+import type { Digest, Resources, RestartPolicy } from '../spec/index.ts';
 import { attachContainer } from './attach.ts';
 import type {
   AttachRequest,
   AttachSession,
+  CommitRequest,
   ContainerCreate,
   ContainerRecord,
   Containers,
@@ -13,9 +14,11 @@ import type {
   PathStat,
   WaitCondition,
 } from './containers.ts';
+import { commitContainer } from './commit.ts';
 import { createContainer } from './create.ts';
 import { createExec, resolveExec, startExec } from './exec.ts';
 import { EngineError } from '../errors/index.ts';
+import { exportContainer } from './export.ts';
 import { killContainer } from './kill.ts';
 import { listContainers } from './list.ts';
 import { LogRotation, containerLogs } from './logs.ts';
@@ -192,8 +195,12 @@ export class LocalContainers implements Containers {
     return Promise.reject(notYet());
   }
 
-  export(_nameOrId: string): Promise<AsyncIterable<Uint8Array>> {
-    return Promise.reject(notYet());
+  async commit(nameOrId: string, request: CommitRequest): Promise<Digest> {
+    return commitContainer(this.#table, this.#table.resolve(nameOrId), request);
+  }
+
+  async export(nameOrId: string): Promise<AsyncIterable<Uint8Array>> {
+    return exportContainer(this.#table, this.#table.resolve(nameOrId));
   }
 }
 

@@ -11,7 +11,14 @@ import type { RuntimeProcess, Ulimit } from '../spec/index.ts';
 import type { Cgroups, ProcessSpawner, Syscall } from '../sys/index.ts';
 import type { Volumes } from '../volumes/index.ts';
 import type { ContainerRecord, ExecRecord } from './containers.ts';
-import { buildExecProcess, buildSpec, type BuildExecProcess, type BuildSpec } from './oci-spec/index.ts';
+import {
+  buildExecProcess,
+  buildSpec,
+  readMachineFacts,
+  type BuildExecProcess,
+  type BuildSpec,
+  type MachineFacts,
+} from './oci-spec/index.ts';
 import { ContainerEntry } from './entry.ts';
 import { noSuchContainer } from './errors.ts';
 import type { ExecEntry } from './exec.ts';
@@ -78,6 +85,7 @@ export class ContainerTable {
   readonly names = new ContainerNames();
   readonly #collection: RecordCollection<ContainerRecord>;
   readonly #execCollection: RecordCollection<ExecRecord>;
+  #machine: MachineFacts | undefined;
   readonly #background = new Set<Promise<void>>();
   /** Set by close(): no automatic restart, no new work. */
   closing = false;
@@ -96,6 +104,16 @@ export class ContainerTable {
     this.buildExecProcess = parts.buildExecProcess ?? buildExecProcess;
     this.#collection = parts.records.collection<ContainerRecord>('containers');
     this.#execCollection = parts.records.collection<ExecRecord>('execs');
+  }
+
+  /** What the machine can limit, read once. */
+  get machine(): MachineFacts {
+    const { setup } = this.parts.cgroups;
+    return (this.#machine ??= readMachineFacts({
+      cgroupVersion: setup.version,
+      cgroupDriver: setup.driver,
+      boundingCapabilities: this.options.boundingCapabilities,
+    }));
   }
 
   /** By name, id or unique id prefix. @throws {EngineError} `not-found`; `invalid-parameter` for an ambiguous prefix */

@@ -1,7 +1,7 @@
 import { EngineError, errorMessage } from '../errors/index.ts';
 import type { HostConfig, Resources, RestartPolicy } from '../spec/index.ts';
 import type { ContainerEntry } from './entry.ts';
-import { runtimeResources } from './oci-spec/index.ts';
+import { runtimeResources, verifyResources } from './oci-spec/index.ts';
 import { validateRestartPolicy } from './settings.ts';
 import type { ContainerTable } from './table.ts';
 
@@ -33,13 +33,14 @@ export async function updateContainer(
   entry: ContainerEntry,
   change: Partial<Resources> & { RestartPolicy?: RestartPolicy },
 ): Promise<{ warnings: string[] }> {
-  await entry.lock.run(async () => {
+  const warnings = await entry.lock.run(async () => {
     if (entry.removed || entry.removing || entry.record.state.status === 'dead') {
       throw cannotUpdate(entry, 'conflict', 'container is marked for removal and cannot be "update"');
     }
     const { record } = entry;
     const before = record.hostConfig;
     const after = changed(entry, change);
+    const found = verifyResources(after, table.machine, true);
     if (entry.task !== null) {
       try {
         await table.parts.runtime.update(entry.id, runtimeResources(after));
@@ -55,8 +56,9 @@ export async function updateContainer(
       throw error;
     }
     table.publish(entry, 'update');
+    return found;
   });
-  return { warnings: [] };
+  return { warnings };
 }
 
 function changed(
