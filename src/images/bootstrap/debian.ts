@@ -7,6 +7,9 @@ import { hostPlatform } from '../image-config.ts';
 import { defaultPath } from './busybox.ts';
 import { programOutput, type RunOptions } from './host-program.ts';
 
+/** Part of mmdebstrap: where the suite has it, merges /usr without the package usrmerge, which brings all of Perl. */
+const mergedUsrHooks = '/usr/share/mmdebstrap/hooks/maybe-merged-usr';
+
 /** A minimal Debian of a suite, made by mmdebstrap from the package sources this machine uses. */
 export function debianImage(
   suite: string,
@@ -47,6 +50,9 @@ async function* systemTar(suite: string, options: RunOptions & { nowMs: number }
         '--variant=minbase',
         '--format=tar',
         '--aptopt=APT::Sandbox::User "root"',
+        // This machine's own, which mmdebstrap copies in.
+        '--customize-hook=rm -f "$1/etc/hostname" "$1/etc/resolv.conf"',
+        ...(existsSync(mergedUsrHooks) ? [`--hook-dir=${mergedUsrHooks}`] : []),
         suite,
         '-',
         ...sources,
