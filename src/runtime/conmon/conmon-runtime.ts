@@ -21,6 +21,7 @@ import { startDirectExec } from '../exec/direct-exec.ts';
 import { Bundle } from './bundle.ts';
 import { startConmon } from './conmon-process.ts';
 import { ConmonTask, conmonHub, type TaskServices } from './conmon-task.ts';
+import { SeccompAnnotation, type CompileSeccomp } from './seccomp-annotation.ts';
 
 const SIGKILL = 9;
 const endTimeoutMs = 10_000;
@@ -39,6 +40,8 @@ export interface ConmonRuntimeOptions {
   /** Default /usr/bin/conmon. */
   conmonPath?: string;
   cgroupDriver: 'cgroupfs' | 'systemd';
+  /** Compiles seccomp policies ahead for crun; absent: crun compiles them itself, each time. */
+  compileSeccomp?: CompileSeccomp;
 }
 
 /** What a restarted engine must know of a container, in its bundle. */
@@ -55,6 +58,7 @@ export class ConmonRuntime implements ContainerRuntime {
   readonly #options: ConmonRuntimeOptions;
   readonly #program: OciProgram;
   readonly #containersRoot: string;
+  readonly #seccomp: SeccompAnnotation | undefined;
   readonly #tasks = new Map<string, ConmonTask>();
 
   constructor(options: ConmonRuntimeOptions) {
@@ -62,6 +66,8 @@ export class ConmonRuntime implements ContainerRuntime {
     this.#program = { path: options.runtimePath ?? '/usr/bin/crun', args: options.runtimeArgs ?? [] };
     this.name = this.#program.path.slice(this.#program.path.lastIndexOf('/') + 1);
     this.#containersRoot = join(options.execRoot, 'containers');
+    this.#seccomp =
+      options.compileSeccomp === undefined ? undefined : new SeccompAnnotation(options.compileSeccomp);
   }
 
   async create(request: RuntimeCreate): Promise<RuntimeTask> {
@@ -80,7 +86,7 @@ export class ConmonRuntime implements ContainerRuntime {
     const bundle = this.#bundle(id);
     bundle.create();
     try {
-      bundle.writeConfig(spec);
+      bundle.writeConfig(oci.isCrun && this.#seccomp !== undefined ? this.#seccomp.apply(spec) : spec);
       bundle.writeState(state);
       const { monitor, result } = await startConmon(
         {
