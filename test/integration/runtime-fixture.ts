@@ -5,7 +5,23 @@ import type { RuntimeSpec } from '../../src/spec/index.ts';
 import { createSpawner, createWatcher, LinuxCgroups, linuxSyscall } from '../../src/sys/index.ts';
 import { ConmonRuntime } from '../../src/runtime/index.ts';
 
-const applets = ['sh', 'true', 'cat', 'sleep', 'echo', 'head', 'yes', 'stty', 'kill', 'dd', 'ls', 'ps', 'id', 'wc', 'tr'];
+const applets = [
+  'sh',
+  'true',
+  'cat',
+  'sleep',
+  'echo',
+  'head',
+  'yes',
+  'stty',
+  'kill',
+  'dd',
+  'ls',
+  'ps',
+  'id',
+  'wc',
+  'tr',
+];
 const capabilities = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETGID', 'CAP_SETUID'];
 
 /** A runtime over its own roots, with a busybox root file system; everything is gone after dispose(). */
@@ -32,7 +48,11 @@ export function runtimeFixture(options: { runtimePath?: string } = {}) {
     });
   const cgroupsPath = (id: string): string =>
     cgroups.setup.driver === 'systemd' ? `system.slice:${name}:${id}` : `/${name}/${id}`;
-  const spec = (id: string, args: string[], change: { terminal?: boolean; memory?: number } = {}): RuntimeSpec => ({
+  const spec = (
+    id: string,
+    args: string[],
+    change: { terminal?: boolean; memory?: number } = {},
+  ): RuntimeSpec => ({
     ociVersion: '1.0.2',
     process: {
       terminal: change.terminal === true,

@@ -1,5 +1,5 @@
 import type { PacketSocket } from '../../sys/index.ts';
-import type { StreamSource } from '../streams/stream-source.ts';
+import { isInputGone, type StreamSource } from '../streams/stream-source.ts';
 
 /** conmon reads at most this much of a packet. */
 const inputBytesMax = 32 * 1024;
@@ -22,8 +22,12 @@ export class AttachSource implements StreamSource {
   }
 
   async send(chunk: Uint8Array): Promise<void> {
-    for (let at = 0; at < chunk.byteLength; at += inputBytesMax) {
-      await this.#socket.send(chunk.subarray(at, at + inputBytesMax));
+    try {
+      for (let at = 0; at < chunk.byteLength; at += inputBytesMax) {
+        await this.#socket.send(chunk.subarray(at, at + inputBytesMax));
+      }
+    } catch (error) {
+      if (!isInputGone(error)) throw error;
     }
   }
 

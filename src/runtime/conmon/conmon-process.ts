@@ -157,7 +157,8 @@ function readLine(watcher: Pick<DescriptorWatcher, 'openStream'>, fd: number): P
     text += data.toString();
     if (text.includes('\n')) stream.close();
   };
-  stream.onClose = () => resolve(text);
+  // An exec that ends at once has its exit status in a second line.
+  stream.onClose = () => resolve(text.split('\n', 1)[0] ?? '');
   return promise;
 }
 

@@ -1,6 +1,5 @@
-import { isEngineError } from '../../errors/index.ts';
 import type { ByteStream } from '../../sys/index.ts';
-import type { StreamSource } from '../streams/stream-source.ts';
+import { isInputGone, type StreamSource } from '../streams/stream-source.ts';
 
 /** The engine's ends of a process's own standard streams: pipes, or one pseudo terminal as both input and output. */
 export class PipeSource implements StreamSource {
@@ -31,8 +30,7 @@ export class PipeSource implements StreamSource {
     try {
       await this.#input?.write(chunk);
     } catch (error) {
-      // The process closed its input: as with a container's, what comes for it is lost, not an error.
-      if (!isEngineError(error) || (error.code !== 'EPIPE' && error.code !== 'EIO')) throw error;
+      if (!isInputGone(error)) throw error;
     }
   }
 

@@ -1,3 +1,5 @@
+import { isEngineError } from '../../errors/index.ts';
+
 /** The one connection to a task's standard streams that all attached clients share. */
 export interface StreamSource {
   onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
@@ -9,4 +11,9 @@ export interface StreamSource {
   pause(): void;
   resume(): void;
   close(): void;
+}
+
+/** The task has closed its input, or has ended: what comes for it is lost, as with a pipe's, but nothing has failed. */
+export function isInputGone(error: unknown): boolean {
+  return isEngineError(error) && ['EPIPE', 'ECONNRESET', 'EIO'].includes(error.code);
 }

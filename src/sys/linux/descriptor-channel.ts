@@ -6,6 +6,7 @@ const EINTR = 4;
 const EIO = 5;
 const EAGAIN = 11;
 const EPIPE = 32;
+const ECONNRESET = 104;
 /** Larger than any packet of conmon's (8 KiB and the stream's byte). */
 const readBytesMax = 32 * 1024;
 const slabBytes = 256 * 1024;
@@ -39,6 +40,7 @@ export class DescriptorChannel {
   #paused = false;
   #closed = false;
   #finishing = false;
+  #wasReset = false;
 
   /** Takes over the descriptor. */
   constructor(
@@ -157,6 +159,11 @@ export class DescriptorChannel {
       const number = length === 0 ? 0 : errno();
       if (number === EINTR) continue;
       if (number === EAGAIN) return;
+      if (number === ECONNRESET && !this.#wasReset) {
+        // The other side closed without reading everything of ours. What it sent before is still to be read.
+        this.#wasReset = true;
+        continue;
+      }
       // EIO: the last process with a pseudo terminal open has closed it.
       this.close(number === 0 || number === EIO ? undefined : syscallError('read', number));
     }

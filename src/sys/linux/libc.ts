@@ -1,3 +1,4 @@
+import { openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
@@ -85,4 +86,13 @@ export function check(result: number, syscall: string, path?: string): number {
 export function cString(text: string, syscall: string): string {
   if (text.includes('\0')) throw new SyscallError(syscall, 'EINVAL', JSON.stringify(text));
   return text;
+}
+
+/** Node's open, which sets O_CLOEXEC, failing as the other calls of this room do. */
+export function open(path: string, flags: string | number, mode?: number): number {
+  try {
+    return openSync(path, flags, mode);
+  } catch (error) {
+    throw syscallError('open', -((error as NodeJS.ErrnoException).errno ?? 0), path);
+  }
 }

@@ -1,6 +1,6 @@
-import { closeSync, constants, openSync, statfsSync } from 'node:fs';
+import { closeSync, constants, statfsSync } from 'node:fs';
 import { mountFlags, type OverlayMount, type Syscall } from '../syscall.ts';
-import { check, cString, errno, libc, syscallError, syscallNumber } from './libc.ts';
+import { check, cString, errno, libc, open, syscallError, syscallNumber } from './libc.ts';
 import { NetworkNamespaces } from './network-namespace.ts';
 import { withFittingOptions } from './overlay.ts';
 
@@ -167,7 +167,7 @@ export class LinuxSyscall implements Syscall {
   }
 
   openInRoot(root: string, path: string, flags: number, mode = 0): number {
-    const rootFd = openSync(root, O_PATH | constants.O_DIRECTORY);
+    const rootFd = open(root, O_PATH | constants.O_DIRECTORY);
     try {
       const how = Buffer.alloc(24);
       how.writeBigUInt64LE(BigInt(flags | 0o2000000), 0);

@@ -1,6 +1,6 @@
-import { closeSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, unlinkSync } from 'node:fs';
 import { EngineError } from '../../errors/index.ts';
-import { check, cString, libc, syscallError } from './libc.ts';
+import { check, cString, libc, open } from './libc.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
 const MS_BIND = 4096;
@@ -34,11 +34,7 @@ export class NetworkNamespaces {
   #current: number | undefined;
 
   create(path: string): void {
-    try {
-      closeSync(openSync(path, 'wx', 0o444));
-    } catch (error) {
-      throw syscallError('open', -((error as NodeJS.ErrnoException).errno ?? 0), path);
-    }
+    closeSync(open(path, 'wx', 0o444));
     try {
       this.#away(
         () => check(unshare(CLONE_NEWNET), 'unshare'),
@@ -73,12 +69,7 @@ export class NetworkNamespaces {
   }
 
   run<T>(path: string, body: () => T): T {
-    let fd: number;
-    try {
-      fd = openSync(path, 'r');
-    } catch (error) {
-      throw syscallError('open', -((error as NodeJS.ErrnoException).errno ?? 0), path);
-    }
+    const fd = open(path, 'r');
     try {
       return this.#away(() => check(setns(fd, CLONE_NEWNET), 'setns', path), body, fd);
     } finally {
@@ -87,12 +78,12 @@ export class NetworkNamespaces {
   }
 
   #away<T>(leave: () => void, body: () => T, inside?: number): T {
-    const back = (this.#current ??= openSync(ownNamespace, 'r'));
+    const back = (this.#current ??= open(ownNamespace, 'r'));
     leave();
     let result: T;
     try {
       // A nested call must come back to where this body is, not to the thread's first namespace.
-      this.#current = inside ?? openSync(ownNamespace, 'r');
+      this.#current = inside ?? open(ownNamespace, 'r');
       result = body();
     } finally {
       if (inside === undefined && this.#current !== back && this.#current !== undefined)

@@ -1,6 +1,7 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { SyscallError } from '../../errors/index.ts';
 import type { OverlayMount } from '../syscall.ts';
+import { open } from './libc.ts';
 
 const O_PATH = 0o10000000;
 /** mount(2) takes one page of options, its final NUL included. */
@@ -28,7 +29,7 @@ export function withFittingOptions(options: OverlayMount, mount: (data: string) 
   if (Buffer.byteLength(plain) <= optionBytesMax) return mount(plain);
   const held: number[] = [];
   try {
-    for (const path of options.lowerDirs) held.push(openSync(path, O_PATH | constants.O_DIRECTORY));
+    for (const path of options.lowerDirs) held.push(open(path, O_PATH | constants.O_DIRECTORY));
     const short = overlayOptions({ ...options, lowerDirs: held.map((fd) => `/proc/self/fd/${fd}`) });
     if (Buffer.byteLength(short) > optionBytesMax) {
       throw new SyscallError('mount', 'E2BIG', options.target, `too many layers (${held.length})`);

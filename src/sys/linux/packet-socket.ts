@@ -1,8 +1,8 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { PacketSocket } from '../process.ts';
 import { DescriptorChannel } from './descriptor-channel.ts';
-import { check, cString, libc } from './libc.ts';
+import { check, cString, libc, open } from './libc.ts';
 
 const AF_UNIX = 1;
 const SOCK_SEQPACKET = 5;
@@ -30,7 +30,7 @@ const shutdown = libc<(fd: number, how: number) => number>('int shutdown(int fd,
 export function withSocketAddress<T>(path: string, body: (address: Buffer) => T): T {
   cString(path, 'connect');
   if (Buffer.byteLength(path) < sunPathBytes) return body(socketAddress(path));
-  const directory = openSync(dirname(path), O_PATH | constants.O_DIRECTORY);
+  const directory = open(dirname(path), O_PATH | constants.O_DIRECTORY);
   try {
     return body(socketAddress(`/proc/self/fd/${directory}/${basename(path)}`));
   } finally {
