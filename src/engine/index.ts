@@ -1,1 +1,3 @@
 export type * from './engine.ts';
+export type { EngineOptions } from './options.ts';
+export { Engine } from './open-engine.ts';
