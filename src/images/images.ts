@@ -39,6 +39,7 @@ export interface Images {
   /** By reference, id, or unique id prefix. @throws {EngineError} `not-found` "No such image: x" */
   get(nameOrId: string): Image;
   has(nameOrId: string): boolean;
+  /** An empty tag means the one in `repository`, else `latest`. */
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
   /** Docker's rules: untags; deletes when last; `conflict` when used by `usedBy`'s containers unless forced. */
   remove(
@@ -49,6 +50,17 @@ export interface Images {
       usedBy: (imageId: Digest) => { id: string; running: boolean }[];
     },
   ): Promise<RemovedImage[]>;
+  /**
+   * Removes images without tags and children (`dangling`), or all, that match and that no container uses.
+   * `spaceReclaimedBytes` counts the layers that went.
+   */
+  prune(options: {
+    dangling: boolean;
+    matches: (image: Image) => boolean;
+    usedBy: (imageId: Digest) => { id: string; running: boolean }[];
+  }): Promise<{ removed: RemovedImage[]; spaceReclaimedBytes: number }>;
+  /** For `system df`; shared: layers that other images have too. */
+  diskUsage(): { layersSizeBytes: number; images: { image: Image; sharedSizeBytes: number }[] };
   /** docker-archive or OCI layout; tar plain, gzip or zstd. Returns the names loaded. */
   load(
     archive: AsyncIterable<Uint8Array>,
@@ -68,7 +80,7 @@ export interface Images {
       source?: string;
     },
   ): Promise<Image>;
-  /** A layer tar on top of an image, with a new config: commit and build. */
+  /** A layer tar on top of an image, with a new config, whose `rootfs` is filled in here: commit and build. */
   createFromLayer(request: {
     parent: Image | null;
     /** Null: configuration only. */

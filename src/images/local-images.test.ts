@@ -231,6 +231,43 @@ function chainTop(image: TestImage, layer: Buffer): Digest {
   return digestOf(`${image.chain[1]} ${digestOf(layer)}`);
 }
 
+test('Images.prune() removes what has no name and no user, and counts its layers', async () => {
+  using engine = await loaded(['kept:1']);
+  const { images, image } = engine;
+  const layer = await tarOf({ added: 'content' });
+  const make = (parent: typeof image | null, name: string) =>
+    images.createFromLayer({
+      parent: parent === null ? null : images.get(parent.id),
+      layer: chunked(Buffer.concat([layer])),
+      config: { architecture: 'amd64', os: 'linux', author: name, rootfs: { type: 'layers', diff_ids: [] } },
+    });
+  const dangling = await make(image, 'dangling');
+  const used = await make(null, 'used');
+  const usedBy = (id: Digest) => (id === used.id ? container(false) : []);
+  assert.deepEqual(images.diskUsage().layersSizeBytes, 400);
+  assert.deepEqual(
+    images.diskUsage().images.map(({ sharedSizeBytes }) => sharedSizeBytes),
+    [200, 200, 0],
+  );
+  const none = await images.prune({ dangling: true, matches: () => false, usedBy });
+  assert.deepEqual(none, { removed: [], spaceReclaimedBytes: 0 });
+  const result = await images.prune({ dangling: true, matches: () => true, usedBy });
+  assert.deepEqual(result, {
+    removed: [
+      { kind: 'deleted', reference: dangling.id },
+      { kind: 'deleted', reference: chainTop(image, layer) },
+    ],
+    spaceReclaimedBytes: 100,
+  });
+  const all = await images.prune({ dangling: false, matches: () => true, usedBy });
+  assert.equal(all.spaceReclaimedBytes, 200);
+  assert.deepEqual(
+    images.list().map((left) => left.id),
+    [used.id],
+  );
+  assert.ok(engine.events.includes('prune undefined'));
+});
+
 test('Images.import() makes an image of one tar', async () => {
   using engine = await testImages();
   const tar = await tarOf({ file: 'x' });

@@ -13,6 +13,7 @@ import { ImageStore } from './image-store.ts';
 import type { Image, Images, RemovedImage } from './images.ts';
 import type { UnpackLayer } from './layers.ts';
 import { loadImages } from './load-images.ts';
+import { imagesDiskUsage, pruneImages } from './prune-images.ts';
 import { ImageRemoval } from './remove-image.ts';
 import { imagesToSave, saveImages } from './save-images.ts';
 
@@ -98,6 +99,16 @@ export class LocalImages implements Images {
 
   async remove(nameOrId: string, options: Parameters<Images['remove']>[1]): Promise<RemovedImage[]> {
     return await new ImageRemoval(this.#store, options).run(nameOrId);
+  }
+
+  async prune(options: Parameters<Images['prune']>[0]): ReturnType<Images['prune']> {
+    const result = await pruneImages(this.#store, options);
+    this.#events.publish('image', 'prune', '', { reclaimed: String(result.spaceReclaimedBytes) });
+    return result;
+  }
+
+  diskUsage(): ReturnType<Images['diskUsage']> {
+    return imagesDiskUsage(this.#store);
   }
 
   async load(
