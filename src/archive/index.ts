@@ -14,3 +14,15 @@ export { removeTree } from './unpack/remove-tree.ts';
 export { treeChanges, type ChangesOptions, type TreeChange } from './pack/changes.ts';
 export { packChanges, packFile, packTree, packTreeChanges } from './pack/pack.ts';
 export type { PackOptions } from './pack/tree-packer.ts';
+export type { Location } from './unpack/location.ts';
+export {
+  baseOf,
+  hostPath,
+  joinRelative,
+  parentOf,
+  readNames,
+  toHostPath,
+  type HostPath,
+} from './unpack/names.ts';
+export { TreeWriter, isWhiteout, type TreeWriterOptions } from './unpack/tree-writer.ts';
+export type { Owner } from './unpack/attributes.ts';

@@ -1,5 +1,6 @@
-import { lstatSync, readdirSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import type { Syscall } from '../../sys/index.ts';
+import { readNames, toHostPath } from '../unpack/names.ts';
 import { isWhiteout } from '../unpack/tree-writer.ts';
 import { isOpaque, listLower, lookupLower, type LowerEntry } from './lower-view.ts';
 
@@ -43,13 +44,15 @@ export async function treeChanges(
   for (let job = pending.pop(); job !== undefined; job = pending.pop()) {
     const { directory, path, lower } = job;
     const hides = options.complete === true || isOpaque(syscall, directory);
-    const names = readdirSync(directory);
+    const names = readNames(directory);
     const present = new Set(names);
     for (const name of names) {
       looked += 1;
       const childPath = `${path}/${name}`;
       const child = `${directory}/${name}`;
-      const stat = lstatSync(child);
+      const stat = lstatSync(toHostPath(child), { throwIfNoEntry: false });
+      // A running container removes what it likes.
+      if (stat === undefined) continue;
       const below = lower.length === 0 ? undefined : lookupLower(syscall, lower, name);
       if (options.complete !== true && isWhiteout(stat)) {
         if (below !== undefined) report(childPath, 'deleted');
@@ -88,7 +91,7 @@ function differs(syscall: Syscall, path: string, stat: Stats, below: LowerEntry)
   if (stat.mode !== old.mode || stat.uid !== old.uid || stat.gid !== old.gid || stat.rdev !== old.rdev)
     return true;
   if (!stat.isDirectory() && (stat.size !== old.size || stat.mtimeMs !== old.mtimeMs)) return true;
-  if (!stat.isFile()) return false;
+  if (!stat.isFile() || !path.isWellFormed()) return false;
   const capability = syscall.lgetxattr(path, 'security.capability');
   const oldCapability = syscall.lgetxattr(below.path, 'security.capability');
   return !(capability ?? Buffer.alloc(0)).equals(oldCapability ?? Buffer.alloc(0));

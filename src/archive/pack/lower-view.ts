@@ -1,5 +1,6 @@
-import { lstatSync, readdirSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import type { Syscall } from '../../sys/index.ts';
+import { readNames, toHostPath } from '../unpack/names.ts';
 import { isWhiteout } from '../unpack/tree-writer.ts';
 
 /** One name as the layers below show it. */
@@ -13,7 +14,7 @@ export interface LowerEntry {
 
 /** True for a directory that hides what the layers below it have. Needs the privilege to see trusted attributes. */
 export function isOpaque(syscall: Syscall, path: string): boolean {
-  return syscall.lgetxattr(path, 'trusted.overlay.opaque')?.toString('latin1') === 'y';
+  return path.isWellFormed() && syscall.lgetxattr(path, 'trusted.overlay.opaque')?.toString('latin1') === 'y';
 }
 
 /** What `name` is in the merge of these directories (top first), as overlayfs would show it. */
@@ -26,7 +27,7 @@ export function lookupLower(
   const merged: string[] = [];
   for (const directory of directories) {
     const path = `${directory}/${name}`;
-    const stat = lstatSync(path, { throwIfNoEntry: false });
+    const stat = lstatSync(toHostPath(path), { throwIfNoEntry: false });
     if (stat === undefined) continue;
     if (isWhiteout(stat)) break;
     if (!stat.isDirectory()) {
@@ -46,7 +47,7 @@ export function listLower(syscall: Syscall, directories: readonly string[]): str
   const seen = new Set<string>();
   const names: string[] = [];
   for (const directory of directories) {
-    for (const name of readdirSync(directory)) {
+    for (const name of readNames(directory)) {
       if (seen.has(name)) continue;
       seen.add(name);
       if (lookupLower(syscall, directories, name) !== undefined) names.push(name);

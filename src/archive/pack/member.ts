@@ -1,6 +1,8 @@
 import { readlinkSync, type Stats } from 'node:fs';
 import type { Syscall } from '../../sys/index.ts';
+import { decodeName } from '../tar/header.ts';
 import type { TarMember } from '../tar/writer.ts';
+import { toHostPath } from '../unpack/names.ts';
 
 /**
  * Extended attributes that belong to a file wherever it lies. Labels and hashes of one machine (security.selinux, ima,
@@ -31,15 +33,22 @@ export function memberOf(syscall: Syscall, path: string, name: string, stat: Sta
     gid: stat.gid,
     sizeBytes: type === 'file' ? stat.size : 0,
     mtimeSeconds: Math.floor(stat.mtimeMs / 1000),
-    linkPath: type === 'symlink' ? readlinkSync(path) : '',
+    linkPath: type === 'symlink' ? readLink(path) : '',
     deviceMajor: device ? major(stat.rdev) : 0,
     deviceMinor: device ? minor(stat.rdev) : 0,
     xattrs: readXattrs(syscall, path),
   };
 }
 
+function readLink(path: string): string {
+  const target = readlinkSync(toHostPath(path), 'buffer');
+  return decodeName(target, 0, target.length);
+}
+
 function readXattrs(syscall: Syscall, path: string): Map<string, Buffer> | null {
   let xattrs: Map<string, Buffer> | null = null;
+  // The system calls take text.
+  if (!path.isWellFormed()) return null;
   for (const name of syscall.llistxattr(path)) {
     if (!portable.test(name)) continue;
     const value = syscall.lgetxattr(path, name);

@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import type { Syscall } from '../../sys/index.ts';
+import { toHostPath } from '../unpack/names.ts';
 import type { TreeChange } from './changes.ts';
 import { TreePacker, type PackOptions } from './tree-packer.ts';
 
@@ -21,7 +22,7 @@ export async function* packFile(
   name: string,
 ): AsyncGenerator<Buffer, void, void> {
   const packer = new TreePacker(syscall);
-  yield* packer.entry(path, name, lstatSync(path));
+  yield* packer.entry(path, name, lstatSync(toHostPath(path)));
   yield packer.end();
 }
 
@@ -43,7 +44,7 @@ export async function* packTreeChanges(
       packer.deletion(name);
       continue;
     }
-    const stat = lstatSync(`${root}${path}`, { throwIfNoEntry: false });
+    const stat = lstatSync(toHostPath(`${root}${path}`), { throwIfNoEntry: false });
     if (stat !== undefined) yield* packer.entry(`${root}${path}`, name, stat);
   }
   yield packer.end();

@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  read,
-  readSync,
-  readdirSync,
-  type Stats,
-} from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, read, readSync, type Stats } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Syscall } from '../../sys/index.ts';
 import { TAR_END, encodeHeader, tarPadding, type TarMember } from '../tar/writer.ts';
+import { readNames, toHostPath } from '../unpack/names.ts';
 import { isWhiteout } from '../unpack/tree-writer.ts';
 import { isOpaque } from './lower-view.ts';
 import { memberOf } from './member.ts';
@@ -28,11 +19,11 @@ const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export interface PackOptions {
-  /** Name of the directory itself in the archive (`etc`); '' (default) leaves out the directory's own entry. */
+  /** Name of the directory itself in the archive (`etc`, `.`, `/`); '' (default) leaves out its own entry. */
   name?: string;
   /** Overlay whiteouts and opaque directories are written as `.wh.` names. */
   whiteouts?: boolean;
-  /** Directories mounted inside the tree: relative path to host path. */
+  /** What is mounted inside the tree: relative path to host path. */
   mounts?: ReadonlyMap<string, string>;
 }
 
@@ -81,7 +72,7 @@ export class TreePacker {
         const relative = join(frame.relative, child);
         const mounted = this.#options.mounts?.get(relative);
         const path = mounted ?? `/proc/self/fd/${frame.fd}/${child}`;
-        const stat = lstatSync(path, { throwIfNoEntry: false });
+        const stat = lstatSync(toHostPath(path), { throwIfNoEntry: false });
         if (stat === undefined) continue;
         const memberName = join(name, relative);
         if (this.#options.whiteouts === true && isWhiteout(stat)) {
@@ -126,7 +117,7 @@ export class TreePacker {
   async *#file(path: string, name: string): AsyncGenerator<Buffer, void, void> {
     let fd: number;
     try {
-      fd = openSync(path, OPEN_FILE);
+      fd = openSync(toHostPath(path), OPEN_FILE);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO') return;
@@ -196,7 +187,8 @@ export class TreePacker {
 const OPAQUE = '.wh..wh..opq';
 
 function join(parent: string, name: string): string {
-  return parent === '' ? name : name === '' ? parent : `${parent}/${name}`;
+  if (parent === '' || name === '') return parent + name;
+  return parent.endsWith('/') ? parent + name : `${parent}/${name}`;
 }
 
 function directoryPath(fd: number): string {
@@ -204,9 +196,9 @@ function directoryPath(fd: number): string {
 }
 
 function openFrame(path: string, relative: string, flags: number): Frame {
-  const fd = openSync(path, flags);
+  const fd = openSync(toHostPath(path), flags);
   try {
-    return { fd, relative, names: readdirSync(`/proc/self/fd/${fd}`).sort(), next: 0 };
+    return { fd, relative, names: readNames(`/proc/self/fd/${fd}`).sort(), next: 0 };
   } catch (error) {
     closeSync(fd);
     throw error;

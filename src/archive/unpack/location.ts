@@ -1,27 +1,19 @@
-import { hostPath, baseOf, parentOf, type HostPath } from './names.ts';
+import { hostPath, type HostPath } from './names.ts';
 
 /**
- * Where a tree is written: gives each directory of the tree a path under which its entries can be named. Relative paths
- * are real ones, without symlinks.
+ * Where a tree is written or read: gives each name of the tree a path on the host. Relative paths are real ones, without
+ * symlinks in their parents.
  */
 export interface Location {
-  directory(relative: string): string;
+  /** Path of an entry, whose last component must not be followed; '' is the tree itself. */
+  entry(relative: string): HostPath;
   /** True when something is mounted there, so that it can be written to but not replaced. */
   isMount(relative: string): boolean;
-  close(): void;
+  /** A directory was removed: what is kept of directories may be stale. */
+  forget(): void;
 }
 
 /** A directory that nobody else writes to meanwhile: plain paths are safe. */
 export function ownedLocation(root: string): Location {
-  return {
-    directory: (relative) => (relative === '' ? root : `${root}/${relative}`),
-    isMount: () => false,
-    close: () => {},
-  };
-}
-
-/** The path of an entry, named below its real parent. */
-export function entryPath(location: Location, relative: string): HostPath {
-  if (relative === '') return location.directory('');
-  return hostPath(location.directory(parentOf(relative)), baseOf(relative));
+  return { entry: (relative) => hostPath(root, relative), isMount: () => false, forget: () => {} };
 }

@@ -1,4 +1,5 @@
-import { badArchive, pathBytes } from '../tar/header.ts';
+import { readdirSync } from 'node:fs';
+import { badArchive, decodeName, pathBytes } from '../tar/header.ts';
 
 /** Any component that is empty, `.` or `..`. */
 const unclean = /(?:^|\/)\.{0,2}(?:\/|$)/;
@@ -27,10 +28,22 @@ export function cleanMemberPath(path: string): string {
   return parts.join('/');
 }
 
+/** A path for node:fs: names that `decodeName` made of bytes that are not UTF-8 become those bytes again. */
+export function toHostPath(path: string): HostPath {
+  return path.isWellFormed() ? path : pathBytes(path);
+}
+
 /** Joins a directory's path and a name for node:fs. */
 export function hostPath(directory: string, name: string): HostPath {
-  const joined = name === '' ? directory : `${directory}/${name}`;
-  return joined.isWellFormed() ? joined : pathBytes(joined);
+  return toHostPath(name === '' ? directory : `${directory}/${name}`);
+}
+
+/** The names in a directory, unsorted; those that are not UTF-8 as `decodeName` has them. */
+export function readNames(directory: string): string[] {
+  const path = toHostPath(directory);
+  const names = readdirSync(path);
+  if (!names.some((name) => name.includes('\ufffd'))) return names;
+  return readdirSync(path, 'buffer').map((name) => decodeName(name, 0, name.length));
 }
 
 export function joinRelative(parent: string, name: string): string {

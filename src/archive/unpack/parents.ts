@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync, readlinkSync } from 'node:fs';
 import { badArchive } from '../tar/header.ts';
-import { entryPath, type Location } from './location.ts';
+import type { Location } from './location.ts';
 import { joinRelative, parentOf } from './names.ts';
 
 /** As the kernel's limit. */
@@ -74,7 +74,7 @@ export class Parents {
   #step(next: string, create: boolean, budget: { links: number }): string | undefined {
     const known = this.#known.get(next);
     if (known !== undefined) return known;
-    const path = entryPath(this.#location, next);
+    const path = this.#location.entry(next);
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined) {
       if (!create) return undefined;

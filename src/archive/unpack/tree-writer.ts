@@ -16,7 +16,7 @@ import type { Syscall } from '../../sys/index.ts';
 import { badArchive, pathBytes, type TarHeader } from '../tar/header.ts';
 import type { TarHandler } from '../tar/parser.ts';
 import { AttributeWriter, type Owner } from './attributes.ts';
-import { entryPath, type Location } from './location.ts';
+import type { Location } from './location.ts';
 import { baseOf, cleanMemberPath, joinRelative, parentOf, type HostPath } from './names.ts';
 import { Parents } from './parents.ts';
 import { emptyDirectory, removeTree } from './remove-tree.ts';
@@ -84,7 +84,7 @@ export class TreeWriter implements TarHandler {
       onImplied: (relative) => this.#implied(relative),
       onObstacle: (relative) => this.#replaceWhiteout(relative),
     });
-    this.#inherits = options.form !== 'overlay' || (lstatSync(location.directory('')).mode & 0o2000) !== 0;
+    this.#inherits = options.form !== 'overlay' || (lstatSync(location.entry('')).mode & 0o2000) !== 0;
     const below = options.lowerDirectories?.[0];
     if (options.form === 'overlay' && below !== undefined)
       this.#directories.set('', impliedHeader(lstatSync(below)));
@@ -146,7 +146,7 @@ export class TreeWriter implements TarHandler {
   /** Sets what directories look like; call once, after the last member. */
   finish(): void {
     for (const [relative, header] of [...this.#directories].toReversed()) {
-      this.#attributes.node(entryPath(this.#location, relative), header);
+      this.#attributes.node(this.#location.entry(relative), header);
     }
   }
 
@@ -157,7 +157,7 @@ export class TreeWriter implements TarHandler {
   }
 
   #member(header: TarHeader, relative: string): void {
-    const path = entryPath(this.#location, relative);
+    const path = this.#location.entry(relative);
     switch (header.type) {
       case 'file':
         this.#regularFile(header, relative, path);
@@ -208,7 +208,7 @@ export class TreeWriter implements TarHandler {
     const target = cleanMemberPath(header.linkPath);
     const parent = this.#parents.find(joinRelative(this.#base, parentOf(target)));
     const real = parent === undefined || target === '' ? undefined : joinRelative(parent, baseOf(target));
-    const from = real === undefined ? undefined : entryPath(this.#location, real);
+    const from = real === undefined ? undefined : this.#location.entry(real);
     const stat = from === undefined ? undefined : lstatSync(from, { throwIfNoEntry: false });
     if (from === undefined || stat === undefined || isWhiteout(stat)) {
       throw badArchive(`the hard link ${header.path} leads to ${header.linkPath}, which is not there`);
@@ -251,10 +251,9 @@ export class TreeWriter implements TarHandler {
       const [existing, wanted] = isDirectory
         ? ['non-directory', 'directory']
         : ['directory', 'non-directory'];
-      const name = joinRelative('', relative);
       throw new EngineError(
         'invalid-parameter',
-        `cannot overwrite ${existing} "/${name}" with ${wanted} "/${name}"`,
+        `cannot overwrite ${existing} "/${relative}" with ${wanted} "/${this.#base}"`,
       );
     }
     if (this.#location.isMount(relative)) {
@@ -274,6 +273,7 @@ export class TreeWriter implements TarHandler {
     }
     removeTree(path);
     this.#parents.forget();
+    this.#location.forget();
     for (const known of this.#directories.keys()) {
       if (known === relative || known.startsWith(`${relative}/`)) this.#directories.delete(known);
     }
@@ -293,7 +293,7 @@ export class TreeWriter implements TarHandler {
   /** Hides what the layers below have under this name; what this layer has stays, whichever came first. */
   #whiteout(directory: string, name: string): void {
     const relative = joinRelative(directory, name);
-    const path = entryPath(this.#location, relative);
+    const path = this.#location.entry(relative);
     const here = lstatSync(path, { throwIfNoEntry: false });
     if (this.#options.form === 'merged') {
       if (here !== undefined) this.#removeOlder(relative, path, here);
@@ -308,7 +308,7 @@ export class TreeWriter implements TarHandler {
   }
 
   #opaque(directory: string): void {
-    const path = entryPath(this.#location, directory);
+    const path = this.#location.entry(directory);
     if (this.#options.form === 'overlay') {
       this.#setOpaque(path);
       return;
@@ -338,7 +338,7 @@ export class TreeWriter implements TarHandler {
   /** A parent that an earlier whiteout of this layer hides below: the layer starts it anew. */
   #replaceWhiteout(relative: string): boolean {
     if (this.#options.form !== 'overlay') return false;
-    const path = entryPath(this.#location, relative);
+    const path = this.#location.entry(relative);
     if (!isWhiteout(lstatSync(path))) return false;
     unlinkSync(path);
     mkdirSync(path, 0o755);
