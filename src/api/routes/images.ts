@@ -1,6 +1,6 @@
 import { EngineError } from '../../errors/index.ts';
 import type { Containers, ContainerRecord } from '../../containers/index.ts';
-import type { Image, Images } from '../../images/index.ts';
+import type { Images } from '../../images/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { checkFilters } from '../filters.ts';
 import { filterImages, parseBoolean } from '../image-filter.ts';
@@ -13,7 +13,7 @@ import { notYet, refuse } from './refuse.ts';
 
 /** What these routes need of the engine. */
 export interface ImageBackend {
-  images: Pick<Images, 'list' | 'get' | 'tag' | 'remove' | 'load' | 'save' | 'import' | 'history'>;
+  images: Pick<Images, 'list' | 'get' | 'tag' | 'remove' | 'prune' | 'load' | 'save' | 'import' | 'history'>;
   containers: Pick<Containers, 'list'>;
   storageDriver: () => string;
 }
@@ -77,7 +77,7 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
       operation: 'ImageTag',
       query: { repo: text, tag: text },
       async handle(exchange, query) {
-        await images.tag(exchange.params['name'] ?? '', query.repo, query.tag === '' ? 'latest' : query.tag);
+        await images.tag(exchange.params['name'] ?? '', query.repo, query.tag);
         exchange.empty(201);
       },
     }),
@@ -206,7 +206,9 @@ async function create(images: ImageBackend['images'], exchange: Exchange, query:
   const output = new ProgressStream(exchange);
   await output.run(async () => {
     const image = await images.import(exchange.request as AsyncIterable<Buffer>, {
-      ...(query.repo === '' ? {} : { reference: `${query.repo}:${query.tag === '' ? 'latest' : query.tag}` }),
+      ...(query.repo === ''
+        ? {}
+        : { reference: query.tag === '' ? query.repo : `${query.repo}:${query.tag}` }),
       message: query.message === '' ? `Imported from ${query.fromSrc}` : query.message,
       changes: query.changes,
       signal: exchange.signal,
@@ -225,42 +227,19 @@ async function prune(
 ): Promise<void> {
   checkFilters(asked, ['dangling', 'label', 'label!', 'until']);
   const { dangling, rest } = splitDangling(asked);
-  const candidates = filterImages(images.list(), rest, (name) => images.get(name)).filter(
-    (image) => (!dangling || image.tags.length === 0) && usedBy(image.id).length === 0,
+  const matching = new Set(filterImages(images.list(), rest, (name) => images.get(name)).map(({ id }) => id));
+  const { removed, spaceReclaimedBytes } = await images.prune({
+    dangling,
+    matches: (image) => matching.has(image.id),
+    usedBy,
+  });
+  const deleted = removed.map(({ kind, reference }) =>
+    kind === 'untagged' ? { Untagged: reference } : { Deleted: reference },
   );
-  const deleted: object[] = [];
-  let spaceReclaimedBytes = 0;
-  for (const image of candidates) {
-    const sizeBytes = image.sizeBytes;
-    for (const name of image.tags.length === 0 ? [image.id] : image.tags) {
-      const removed = await removeUnused(images, image, name, usedBy);
-      if (removed.some((entry) => entry.kind === 'deleted')) spaceReclaimedBytes += sizeBytes;
-      for (const { kind, reference } of removed) {
-        deleted.push(kind === 'untagged' ? { Untagged: reference } : { Deleted: reference });
-      }
-    }
-  }
   exchange.json(200, {
     ImagesDeleted: deleted.length === 0 ? null : deleted,
     SpaceReclaimed: spaceReclaimedBytes,
   });
-}
-
-/** An image that came into use, or has children, stays: prune does not fail over it. */
-async function removeUnused(
-  images: ImageBackend['images'],
-  image: Image,
-  name: string,
-  usedBy: (imageId: string) => { id: string; running: boolean }[],
-): Promise<Awaited<ReturnType<Images['remove']>>> {
-  try {
-    return await images.remove(name, { force: false, prune: true, usedBy });
-  } catch (error) {
-    if (error instanceof EngineError && (error.kind === 'conflict' || error.kind === 'not-found')) return [];
-    throw new EngineError('internal', `Cannot prune image ${image.id}: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
 }
 
 function splitDangling(asked: ReadonlyMap<string, readonly string[]>): {
