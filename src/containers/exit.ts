@@ -12,12 +12,14 @@ import { formatMs, parseNs } from './timestamp.ts';
  * The container ended: its state is written, `die` published, what the run held released, waiters answered; then it is
  * restarted or removed as its policy says. The runtime's own files go in the background, after the record knows the
  * exit code, because the exit file is among them.
+ * @param options.isNews false for an end while the engine was away: it is no event of now
  */
 export async function settleExit(
   table: ContainerTable,
   entry: ContainerEntry,
   task: RuntimeTask,
   exit: RuntimeExit,
+  options: { isNews: boolean } = { isNews: true },
 ): Promise<void> {
   if (entry.removed || entry.task !== task) return;
   const { record } = entry;
@@ -32,7 +34,7 @@ export async function settleExit(
       : entry.restart.delayAfterExit(policy, exit.exitCode, runMs);
   if (exit.oomKilled) {
     record.state.oomKilled = true;
-    table.publish(entry, 'oom');
+    if (options.isNews) table.publish(entry, 'oom');
   }
   entry.task = null;
   entry.process = null;
@@ -45,10 +47,12 @@ export async function settleExit(
   });
   if (delayMs !== undefined) record.restartCount++;
   table.save(entry);
-  table.publish(entry, 'die', {
-    execDuration: String(Math.floor(runMs / 1000)),
-    exitCode: String(exit.exitCode),
-  });
+  if (options.isNews) {
+    table.publish(entry, 'die', {
+      execDuration: String(Math.floor(runMs / 1000)),
+      exitCode: String(exit.exitCode),
+    });
+  }
   await releaseRun(table, entry);
   const { cleanup } = entry;
   entry.cleanup = table.inBackground(`clean up after ${entry.id}`, async () => {

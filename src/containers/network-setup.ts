@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname as hostHostname } from 'node:os';
 import { EngineError } from '../errors/index.ts';
 import { buildHostname, buildHosts, buildResolvConf, readHostResolvConf } from '../network/index.ts';
@@ -134,7 +134,6 @@ function writeNetworkFiles(table: ContainerTable, record: ContainerRecord): void
     [endpoint.IPAddress, endpoint.GlobalIPv6Address].filter((address) => address !== ''),
   );
   const asksGateway = (hostConfig.ExtraHosts ?? []).some((text) => text.endsWith('host-gateway'));
-  mkdirSync(table.directory(record.id), { recursive: true, mode: 0o710 });
   writeFileSync(record.hostnamePath, buildHostname(config.Hostname), { mode: 0o644 });
   writeFileSync(
     record.hostsPath,

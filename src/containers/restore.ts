@@ -78,7 +78,7 @@ async function adopt(table: ContainerTable, entry: ContainerEntry, task: Runtime
     watchExit(table, entry, task);
     return true;
   }
-  await entry.lock.run(() => settleExit(table, entry, task, outcome));
+  await entry.lock.run(() => settleExit(table, entry, task, outcome, { isNews: false }));
   return false;
 }
 

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import type { RuntimeTask } from '../runtime/index.ts';
 import type { RuntimeMount } from '../spec/index.ts';
@@ -87,6 +88,7 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
   const { record } = entry;
   const { snapshotter, runtime, cgroups } = table.parts;
   const rootPath = await snapshotter.mount(entry.id);
+  mkdirSync(table.directory(entry.id), { recursive: true, mode: 0o710 });
   const network = prepareNetwork(table, entry);
   const ownMounts = await table.mounts.acquire(record, {
     rootPath,
