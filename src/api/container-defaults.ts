@@ -11,6 +11,7 @@ export interface CreateDefaults {
   cgroupVersion: 1 | 2;
   logDriver: string;
   logOptions: Readonly<Record<string, string>>;
+  init: boolean;
 }
 
 export interface PreparedCreate {
@@ -52,6 +53,7 @@ function fillHostDefaults(host: HostConfig, defaults: CreateDefaults, version: A
   }
   if (host.Memory > 0 && host.MemorySwap === 0) host.MemorySwap = host.Memory * 2;
   host.OomKillDisable ??= defaults.cgroupVersion === 1 ? false : null;
+  if (defaults.init) host.Init ??= true;
   if (host.LogConfig.Type === '') {
     host.LogConfig = {
       Type: defaults.logDriver,

@@ -17,12 +17,15 @@ import type { InfoSettings } from './views/info.ts';
 export interface ApiOptions extends Omit<InfoSettings, 'eventListeners'> {
   defaultShmSizeBytes: number;
   logOptions: Readonly<Record<string, string>>;
+  /** `--init`: containers that do not say get one. */
+  defaultInit?: boolean;
 }
 
 /** The whole table of the Engine API over an engine. */
 export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] {
   const listeners: Listeners = { count: 0 };
-  const settings: InfoSettings = { ...options, eventListeners: () => listeners.count };
+  // The options are read at each request: a reload changes them in place.
+  const settings = (): InfoSettings => ({ ...options, eventListeners: () => listeners.count });
   const createDefaults = (): CreateDefaults & { storageDriver: string } => {
     const { cgroupVersion, storageDriver } = engine.facts();
     return {
@@ -31,6 +34,7 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
       storageDriver,
       logDriver: options.logDriver,
       logOptions: options.logOptions,
+      init: options.defaultInit ?? false,
     };
   };
   return [

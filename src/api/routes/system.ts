@@ -10,7 +10,7 @@ export interface SystemBackend {
   facts(): EngineFacts;
 }
 
-export function systemRoutes(backend: SystemBackend, settings: InfoSettings): Route[] {
+export function systemRoutes(backend: SystemBackend, settings: () => InfoSettings): Route[] {
   const ping = (exchange: Exchange): void => {
     const { response } = exchange;
     response.setHeader('Cache-Control', 'no-cache, no-store, must-revalidate');
@@ -30,7 +30,7 @@ export function systemRoutes(backend: SystemBackend, settings: InfoSettings): Ro
       method: 'GET',
       path: '/version',
       operation: 'SystemVersion',
-      handle: (exchange) => exchange.json(200, versionView(backend.facts(), settings)),
+      handle: (exchange) => exchange.json(200, versionView(backend.facts(), settings())),
     }),
     route({
       method: 'GET',
@@ -41,7 +41,7 @@ export function systemRoutes(backend: SystemBackend, settings: InfoSettings): Ro
           containers: backend.containers.list({ all: true }).map((record) => record.state.status),
           images: backend.images.list().length,
         };
-        exchange.json(200, infoView(backend.facts(), counts, settings, exchange.version));
+        exchange.json(200, infoView(backend.facts(), counts, settings(), exchange.version));
       },
     }),
   ];

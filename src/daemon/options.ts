@@ -1,0 +1,208 @@
+import type { EngineOptions } from '../engine/index.ts';
+import { EngineError } from '../errors/index.ts';
+import type { Ulimit } from '../spec/index.ts';
+import { parseHost, type Host } from './hosts.ts';
+import type { LogLevel } from './log.ts';
+import type { GivenSettings, SettingFlag } from './settings.ts';
+
+export interface TlsFiles {
+  ca?: string;
+  cert: string;
+  key: string;
+  verify: boolean;
+}
+
+/** All that the daemon was told, checked and with its defaults. */
+export interface DaemonOptions {
+  engine: EngineOptions & { dataRoot: string; execRoot: string };
+  hosts: readonly Host[];
+  group: string;
+  /** True: the group was asked for, so that a missing one is an error. */
+  groupRequired: boolean;
+  pidFile: string | undefined;
+  tls: TlsFiles | undefined;
+  logLevel: LogLevel;
+  logFormat: 'text' | 'json';
+  insecureRegistries: readonly string[];
+  registryMirrors: readonly string[];
+  addressPools: readonly { base: string; size: number }[];
+  logDriver: string;
+  logOptions: Readonly<Record<string, string>>;
+  defaultShmSizeBytes: number;
+  defaultInit: boolean;
+}
+
+const defaultLogOptions = { 'max-size': '10m', 'max-file': '3' };
+const levels: Readonly<Record<string, LogLevel>> = {
+  trace: 'debug',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warning',
+  warning: 'warning',
+  error: 'error',
+  fatal: 'error',
+  panic: 'error',
+};
+
+/** @throws {EngineError} `invalid-parameter` for a value that its setting does not take */
+export function buildOptions(given: GivenSettings): DaemonOptions {
+  const text = (name: SettingFlag): string | undefined => {
+    const value = given.get(name);
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  };
+  const flag = (name: SettingFlag): boolean => given.get(name) === true;
+  const list = (name: SettingFlag): readonly string[] => {
+    const value = given.get(name);
+    return typeof value === 'object' ? value : [];
+  };
+  const debug = flag('debug');
+  const logLevel = levels[text('log-level') ?? 'info'];
+  if (logLevel === undefined) throw invalid(`unable to parse logging level: ${text('log-level')}`);
+  const logFormat = text('log-format') ?? 'text';
+  if (logFormat !== 'text' && logFormat !== 'json') throw invalid(`invalid log format: ${logFormat}`);
+  const dataRoot = text('data-root') ?? '/var/lib/coracle';
+  const execRoot = text('exec-root') ?? '/run/coracle';
+  const addressPools = list('default-address-pool').map(parsePool);
+  const ulimits = list('default-ulimit').map(parseUlimit);
+  const bridge = {
+    ...optional('name', text('bridge')),
+    ...optional('bip', text('bip')),
+    ...optional('mtu', parseNumber('mtu', text('mtu'))),
+    ...(addressPools.length === 0 ? {} : { pools: addressPools }),
+  };
+  const storageDriver = parseStorageDriver(text('storage-driver'));
+  const logDriver = text('log-driver') ?? 'json-file';
+  const logOptions = list('log-opt').length === 0 ? defaultLogOptions : keyValues(list('log-opt'));
+  const defaultShmSizeBytes = parseSize(text('default-shm-size') ?? '64m');
+  const tlsVerify = flag('tlsverify');
+  const labels = list('label');
+  for (const label of labels) {
+    if (!/^[^=]+=/.test(label)) throw invalid(`bad attribute format: ${label}`);
+  }
+  const engine: EngineOptions & { dataRoot: string; execRoot: string } = {
+    dataRoot,
+    execRoot,
+    bridge,
+    runtimes: Object.fromEntries(list('add-runtime').map(parseRuntime)),
+    ...optional('defaultRuntime', text('default-runtime')),
+    ...optional('storageDriver', storageDriver),
+    ...optional('cgroupDriver', cgroupDriver(list('exec-opt'))),
+    ...optional('cgroupParent', text('cgroup-parent')),
+    logDriver,
+    logOptions,
+    ...(ulimits.length === 0 ? {} : { defaultUlimits: ulimits }),
+    defaultShmSizeBytes,
+    noNewPrivileges: flag('no-new-privileges'),
+    labels,
+    debug,
+  };
+  const hosts = list('host').length === 0 ? [`unix://${execRoot}/coracle.sock`] : list('host');
+  return {
+    engine,
+    hosts: hosts.map((host) => parseHost(host, flag('tls') || tlsVerify)),
+    group: text('group') ?? 'docker',
+    groupRequired: given.has('group'),
+    pidFile: text('pidfile'),
+    tls:
+      flag('tls') || tlsVerify
+        ? {
+            cert: text('tlscert') ?? '/etc/coracle/cert.pem',
+            key: text('tlskey') ?? '/etc/coracle/key.pem',
+            verify: tlsVerify,
+            ...(tlsVerify ? { ca: text('tlscacert') ?? '/etc/coracle/ca.pem' } : {}),
+          }
+        : undefined,
+    logLevel: debug ? 'debug' : logLevel,
+    logFormat,
+    insecureRegistries: list('insecure-registry'),
+    registryMirrors: list('registry-mirror'),
+    addressPools,
+    logDriver,
+    logOptions,
+    defaultShmSizeBytes,
+    defaultInit: flag('init'),
+  };
+}
+
+function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [name]: value }) as { [P in K]?: V };
+}
+
+/** `base=10.0.0.0/8,size=24` */
+function parsePool(given: string): { base: string; size: number } {
+  const members = keyValues(given.split(','));
+  const { base, size } = members;
+  if (base === undefined || size === undefined || !/^\d+$/.test(size)) {
+    throw invalid(`invalid default address pool: ${given}: must be base=<CIDR>,size=<prefix length>`);
+  }
+  return { base, size: Number(size) };
+}
+
+/** `nofile=1024:2048` */
+function parseUlimit(given: string): Ulimit {
+  const found = /^(\w+)=(-?\d+)(?::(-?\d+))?$/.exec(given);
+  if (found === null) throw invalid(`invalid ulimit argument: ${given}`);
+  const soft = Number(found[2]);
+  const hard = found[3] === undefined ? soft : Number(found[3]);
+  if (hard !== -1 && (soft > hard || soft === -1)) {
+    throw invalid(`ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`);
+  }
+  return { Name: found[1] as string, Soft: soft, Hard: hard };
+}
+
+/** `name=/path arg arg` */
+function parseRuntime(given: string): [string, { path: string; args: string[] }] {
+  const equals = given.indexOf('=');
+  if (equals <= 0 || equals === given.length - 1) throw invalid(`invalid runtime argument: ${given}`);
+  const [path = '', ...args] = given.slice(equals + 1).split(' ');
+  return [given.slice(0, equals), { path, args }];
+}
+
+function cgroupDriver(execOptions: readonly string[]): 'cgroupfs' | 'systemd' | undefined {
+  let chosen: 'cgroupfs' | 'systemd' | undefined;
+  for (const option of execOptions) {
+    const [name, value] = option.split('=');
+    if (name?.trim().toLowerCase() !== 'native.cgroupdriver') {
+      throw invalid(`invalid exec-opt (${option}): unknown option`);
+    }
+    if (value !== 'cgroupfs' && value !== 'systemd') {
+      throw invalid(`native.cgroupdriver option ${value} is not supported`);
+    }
+    chosen = value;
+  }
+  return chosen;
+}
+
+function parseStorageDriver(given: string | undefined): 'overlay2' | 'vfs' | undefined {
+  if (given === undefined || given === 'overlay2' || given === 'vfs') return given;
+  throw invalid(`error initializing graphdriver: driver not supported: ${given}`);
+}
+
+function keyValues(entries: readonly string[]): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const entry of entries) {
+    const equals = entry.indexOf('=');
+    if (equals <= 0) throw invalid(`invalid option: ${entry}: must be key=value`);
+    result[entry.slice(0, equals)] = entry.slice(equals + 1);
+  }
+  return result;
+}
+
+function parseNumber(name: string, given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  if (!/^\d+$/.test(given)) throw invalid(`invalid argument ${JSON.stringify(given)} for "--${name}" flag`);
+  return Number(given);
+}
+
+const sizeUnits: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/** go-units RAMInBytes: `64m`, `1.5g`, `64MiB`. */
+export function parseSize(given: string): number {
+  const found = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(given);
+  if (found === null) throw invalid(`invalid size: '${given}'`);
+  return Math.floor(Number(found[1]) * (sizeUnits[(found[2] ?? '').toLowerCase()] as number));
+}
+
+function invalid(message: string): EngineError {
+  return new EngineError('invalid-parameter', message, { code: 'bad-option' });
+}

@@ -1,0 +1,174 @@
+/**
+ * dockerd's configuration: one table says each setting's flag, its key in the configuration file and its type, so that
+ * flags, file, conflicts and help are all read from the same place.
+ */
+export type SettingKind = 'flag' | 'text' | 'list' | 'map' | 'size' | 'number';
+
+export interface Setting {
+  /** Long flag without dashes. */
+  readonly flag: string;
+  readonly short?: string;
+  /** Key in daemon.json; the flag's name when absent, null when it has none. */
+  readonly key?: string | null;
+  readonly kind: SettingKind;
+  readonly help: string;
+  /** The word for the value in the help. */
+  readonly value?: string;
+  /** False: accepted so that dockerd's command lines and files work, said in the log, and without effect. */
+  readonly effect?: false;
+}
+
+export const settings = [
+  {
+    flag: 'add-runtime',
+    key: 'runtimes',
+    kind: 'map',
+    help: 'Register an additional OCI compatible runtime',
+    value: 'runtime',
+  },
+  { flag: 'bip', kind: 'text', help: 'IPv4 address for the default bridge, with its subnet' },
+  { flag: 'bridge', short: 'b', kind: 'text', help: 'Attach containers to a network bridge' },
+  { flag: 'cgroup-parent', kind: 'text', help: 'Set parent cgroup for all containers' },
+  {
+    flag: 'config-file',
+    key: null,
+    kind: 'text',
+    help: 'Daemon configuration file (default "/etc/coracle/daemon.json")',
+  },
+  {
+    flag: 'data-root',
+    kind: 'text',
+    help: 'Root directory of persistent state (default "/var/lib/coracle")',
+  },
+  { flag: 'debug', short: 'D', kind: 'flag', help: 'Enable debug mode' },
+  {
+    flag: 'default-address-pool',
+    key: 'default-address-pools',
+    kind: 'list',
+    help: 'Default address pools for networks',
+    value: 'pool-options',
+  },
+  { flag: 'default-runtime', kind: 'text', help: 'Default OCI runtime for containers (default "crun")' },
+  {
+    flag: 'default-shm-size',
+    kind: 'size',
+    help: 'Default shm size for containers (default 64MiB)',
+    value: 'bytes',
+  },
+  {
+    flag: 'default-ulimit',
+    key: 'default-ulimits',
+    kind: 'map',
+    help: 'Default ulimits for containers',
+    value: 'ulimit',
+  },
+  {
+    flag: 'exec-opt',
+    key: 'exec-opts',
+    kind: 'list',
+    help: 'Runtime execution options: native.cgroupdriver=cgroupfs|systemd',
+  },
+  {
+    flag: 'exec-root',
+    kind: 'text',
+    help: 'Root directory for execution state files (default "/run/coracle")',
+  },
+  { flag: 'group', short: 'G', kind: 'text', help: 'Group for the unix socket (default "docker")' },
+  {
+    flag: 'host',
+    short: 'H',
+    key: 'hosts',
+    kind: 'list',
+    help: 'Daemon socket(s) to listen on: unix://, tcp://, fd://',
+  },
+  { flag: 'init', kind: 'flag', help: 'Run an init in containers to forward signals and reap processes' },
+  {
+    flag: 'insecure-registry',
+    key: 'insecure-registries',
+    kind: 'list',
+    help: 'Enable insecure registry communication',
+  },
+  { flag: 'label', key: 'labels', kind: 'list', help: 'Set key=value labels to the daemon' },
+  { flag: 'log-driver', kind: 'text', help: 'Default driver for container logs (default "json-file")' },
+  { flag: 'log-format', kind: 'text', help: 'Set the logging format ("text"|"json") (default "text")' },
+  {
+    flag: 'log-level',
+    short: 'l',
+    kind: 'text',
+    help: 'Set the logging level ("debug"|"info"|"warn"|"error"|"fatal") (default "info")',
+  },
+  { flag: 'log-opt', key: 'log-opts', kind: 'map', help: 'Default log driver options for containers' },
+  { flag: 'mtu', kind: 'number', help: 'Set the MTU of the default bridge' },
+  { flag: 'no-new-privileges', kind: 'flag', help: 'Set no-new-privileges by default for new containers' },
+  { flag: 'pidfile', short: 'p', kind: 'text', help: 'Path to use for daemon PID file' },
+  { flag: 'registry-mirror', key: 'registry-mirrors', kind: 'list', help: 'Preferred registry mirror' },
+  { flag: 'storage-driver', short: 's', kind: 'text', help: 'Storage driver to use: overlay2 or vfs' },
+  { flag: 'tls', kind: 'flag', help: 'Use TLS; implied by --tlsverify' },
+  { flag: 'tlscacert', kind: 'text', help: 'Trust certs signed only by this CA' },
+  { flag: 'tlscert', kind: 'text', help: 'Path to TLS certificate file' },
+  { flag: 'tlskey', kind: 'text', help: 'Path to TLS key file' },
+  { flag: 'tlsverify', kind: 'flag', help: 'Use TLS and verify the remote' },
+  { flag: 'validate', key: null, kind: 'flag', help: 'Validate daemon configuration and exit' },
+  { flag: 'version', short: 'v', key: null, kind: 'flag', help: 'Print version information and quit' },
+  { flag: 'help', key: null, kind: 'flag', help: 'Print usage' },
+
+  // Containers always live on without the engine.
+  {
+    flag: 'live-restore',
+    kind: 'flag',
+    help: 'Accepted: containers always outlive the daemon',
+    effect: false,
+  },
+  { flag: 'userland-proxy', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'experimental', kind: 'flag', help: 'Accepted, no effect', effect: false },
+  { flag: 'iptables', kind: 'flag', help: 'Accepted, no effect: rules are kept in nftables', effect: false },
+  { flag: 'ip6tables', kind: 'flag', help: 'Accepted, no effect', effect: false },
+  { flag: 'ip-forward', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'ip-masq', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'icc', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'ipv6', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'fixed-cidr', kind: 'text', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'dns', kind: 'list', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'dns-opt', key: 'dns-opts', kind: 'list', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'dns-search', kind: 'list', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'max-concurrent-downloads', kind: 'number', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'max-concurrent-uploads', kind: 'number', help: 'Accepted, no effect yet', effect: false },
+  {
+    flag: 'shutdown-timeout',
+    kind: 'number',
+    help: 'Accepted, no effect: containers are not stopped',
+    effect: false,
+  },
+  { flag: 'init-path', kind: 'text', help: 'Accepted, no effect yet', effect: false },
+  { flag: 'feature', key: 'features', kind: 'map', help: 'Accepted, no effect', effect: false },
+] as const satisfies readonly Setting[];
+
+export type SettingFlag = (typeof settings)[number]['flag'];
+
+/** A setting's value: list and map entries as they were written, `a=b`. */
+export type SettingValue = string | boolean | readonly string[];
+
+/** What was given, by flag name. */
+export type GivenSettings = ReadonlyMap<SettingFlag, SettingValue>;
+
+/** The text of `--help`. */
+export function helpText(): string {
+  const rows = (settings as readonly Setting[]).map(({ flag, short, kind, help, value }) => {
+    const word =
+      kind === 'flag' ? '' : ` ${value ?? (kind === 'text' ? 'string' : kind === 'number' ? 'int' : 'list')}`;
+    return { left: `${short === undefined ? '      ' : `  -${short}, `}--${flag}${word}`, help };
+  });
+  const width = Math.max(...rows.map(({ left }) => left.length)) + 3;
+  const lines = rows.map(({ left, help }) => `${left.padEnd(width)}${help}`);
+  return [
+    '',
+    'Usage:  coracle daemon [OPTIONS]',
+    '',
+    'Runs the container engine',
+    '',
+    'Options:',
+    ...lines,
+    '',
+  ].join('\n');
+}
