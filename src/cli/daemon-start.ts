@@ -2,6 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { Endpoint } from '../client/index.ts';
+import { anyArgs, type Command } from './command.ts';
 
 /** How to start the daemon: next to the bundle of this client, or from source. */
 function daemonCommand(): string[] {
@@ -72,3 +73,12 @@ export async function startDaemon(
   }
   throw new Error(`the coracle daemon does not answer at ${endpoint.url}; see ${logPath}`);
 }
+
+/** Listed in help; `main` hands the command line over unparsed before this could run. */
+export const daemon: Command = {
+  synopsis: '[OPTIONS]',
+  description: 'Run the engine in the foreground; `coracle daemon --help` tells its options',
+  flags: [],
+  arity: anyArgs,
+  run: async (_cli, { args }) => execDaemon(args),
+};

@@ -44,6 +44,19 @@ export class ApiResponse {
     return jsonValues<T>(this.body);
   }
 
+  /** A stream of lines, without their ends; for JSON whose numbers are larger than JavaScript's. */
+  async *lines(): AsyncGenerator<string, void, undefined> {
+    const decoder = new TextDecoder();
+    let text = '';
+    for await (const chunk of this.body) {
+      text += decoder.decode(chunk, { stream: true });
+      const parts = text.split('\n');
+      text = parts.pop() ?? '';
+      for (const part of parts) if (part !== '') yield part;
+    }
+    if (text !== '') yield text;
+  }
+
   close(): void {
     this.#connection.socket.destroy();
   }

@@ -37,7 +37,7 @@ class Inspected extends Struct {
     return emptyLists.has(name) ? { value: [] } : undefined;
   }
 
-  missing(name: string): string {
+  override missing(name: string): string {
     return `map has no entry for key ${JSON.stringify(name)}`;
   }
 
