@@ -100,6 +100,7 @@ async function compose(
   const spawner = createSpawner();
   const watcher = createWatcher();
   undo.defer(() => watcher.close());
+  undo.defer(() => spawner.close());
   undo.use(lockRoot(syscall, dataRoot));
   mkdirSync(execRoot, { recursive: true, mode: 0o711 });
 

@@ -43,6 +43,8 @@ export interface ProcessSpawner {
   pipe(): [number, number];
   /** Resolves when the process (need not be a child) is gone; at once when it is gone already. */
   waitForExit(pid: number, signal?: AbortSignal): Promise<void>;
+  /** Processes that still run no longer keep this program alive; children are reaped while it goes on. Idempotent. */
+  close(): void;
 }
 
 /**

@@ -29,6 +29,9 @@ const write = libc<(fd: number, buffer: Uint8Array, length: number) => number>(
 
 /** Children by posix_spawn(3), their ends by pidfds in the engine's event loop. */
 export class LinuxProcesses implements ProcessSpawner {
+  readonly #waiting = new Set<ReadinessWatch>();
+  #isClosed = false;
+
   spawn(options: SpawnOptions): SpawnedProcess {
     const pid = posixSpawn(options);
     // The child cannot be gone: until it is waited for, it is at least a zombie.
@@ -40,12 +43,12 @@ export class LinuxProcesses implements ProcessSpawner {
           const status = reap(pid);
           if (status === undefined) return;
           isReaped = true;
-          watch.close();
+          this.#forget(watch);
           closeSync(pidfd);
           resolve(status);
         },
       });
-      watch.want(true, false);
+      this.#wait(watch);
     });
     return {
       pid,
@@ -107,7 +110,7 @@ export class LinuxProcesses implements ProcessSpawner {
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void): void => {
         signal?.removeEventListener('abort', onAbort);
-        watch.close();
+        this.#forget(watch);
         closeSync(pidfd);
         settle();
       };
@@ -117,8 +120,24 @@ export class LinuxProcesses implements ProcessSpawner {
           reject((signal?.reason as Error | undefined) ?? new EngineError('cancelled', 'cancelled')),
         );
       signal?.addEventListener('abort', onAbort, { once: true });
-      watch.want(true, false);
+      this.#wait(watch);
     });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const watch of this.#waiting) watch.unref();
+  }
+
+  #wait(watch: ReadinessWatch): void {
+    this.#waiting.add(watch);
+    if (this.#isClosed) watch.unref();
+    watch.want(true, false);
+  }
+
+  #forget(watch: ReadinessWatch): void {
+    this.#waiting.delete(watch);
+    watch.close();
   }
 }
 

@@ -6,6 +6,7 @@ export interface ReadyCallbacks {
 }
 
 interface Poll {
+  unref(): void;
   stop(): void;
   close(): void;
   start(options: { readable: boolean; writable: boolean }, callback: (...parameters: never[]) => void): void;
@@ -23,6 +24,7 @@ export class ReadinessWatch {
   #poll: Poll | undefined;
   #wanted = { readable: false, writable: false };
   #closed = false;
+  #isUnref = false;
 
   constructor(fd: number, callbacks: ReadyCallbacks) {
     this.#fd = fd;
@@ -34,6 +36,12 @@ export class ReadinessWatch {
     if (this.#closed || (this.#wanted.readable === readable && this.#wanted.writable === writable)) return;
     this.#wanted = { readable, writable };
     this.#arm();
+  }
+
+  /** From now on the watch does not keep the program alive. */
+  unref(): void {
+    this.#isUnref = true;
+    this.#poll?.unref();
   }
 
   close(): void {
@@ -54,6 +62,7 @@ export class ReadinessWatch {
       this.#poll = koffi().node.poll(this.#fd, this.#wanted, this.#onPoll as () => void) as unknown as Poll;
       // koffi closes a handle whose object is collected, even while it waits.
       watches.add(this);
+      if (this.#isUnref) this.#poll.unref();
     } else {
       this.#poll.start(this.#wanted, this.#onPoll);
     }
