@@ -17,8 +17,7 @@ import type {
 import { commitContainer } from './commit.ts';
 import { createContainer } from './create.ts';
 import { createExec, resolveExec, startExec } from './exec.ts';
-import { EngineError } from '../errors/index.ts';
-import { exportContainer } from './export.ts';
+import { exportContainer, readContainerArchive, statContainerPath, writeContainerArchive } from './files.ts';
 import { killContainer } from './kill.ts';
 import { listContainers } from './list.ts';
 import { LogRotation, containerLogs } from './logs.ts';
@@ -175,24 +174,25 @@ export class LocalContainers implements Containers {
     return [...this.#table.resolve(nameOrId).execIds];
   }
 
-  statPath(_nameOrId: string, _path: string): Promise<PathStat> {
-    return Promise.reject(notYet());
+  async statPath(nameOrId: string, path: string): Promise<PathStat> {
+    return statContainerPath(this.#table, this.#table.resolve(nameOrId), nameOrId, path);
   }
 
-  readArchive(
-    _nameOrId: string,
-    _path: string,
+  async readArchive(
+    nameOrId: string,
+    path: string,
   ): Promise<{ stat: PathStat; archive: AsyncIterable<Uint8Array> }> {
-    return Promise.reject(notYet());
+    return readContainerArchive(this.#table, this.#table.resolve(nameOrId), nameOrId, path);
   }
 
-  writeArchive(
-    _nameOrId: string,
-    _path: string,
-    _archive: AsyncIterable<Uint8Array>,
-    _options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
+  async writeArchive(
+    nameOrId: string,
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    options: { noOverwriteDirNonDir: boolean; copyUidGid: boolean },
   ): Promise<void> {
-    return Promise.reject(notYet());
+    const request = { path, archive, ...options };
+    await writeContainerArchive(this.#table, this.#table.resolve(nameOrId), nameOrId, request);
   }
 
   async commit(nameOrId: string, request: CommitRequest): Promise<Digest> {
@@ -202,8 +202,4 @@ export class LocalContainers implements Containers {
   async export(nameOrId: string): Promise<AsyncIterable<Uint8Array>> {
     return exportContainer(this.#table, this.#table.resolve(nameOrId));
   }
-}
-
-function notYet(): EngineError {
-  return new EngineError('not-implemented', 'Cannot read or write files of containers: not implemented yet');
 }
