@@ -1,5 +1,6 @@
 import { decompress } from '../archive/index.ts';
 import {
+  familiarReference,
   mediaTypes,
   parseReference,
   withDefaultTag,
@@ -42,8 +43,8 @@ export async function importImage(
     ...(reference === undefined ? {} : { reference }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
+  if (reference !== undefined) store.publish('tag', id, familiarReference(reference));
   store.publish('import', id, id);
-  if (reference !== undefined) store.publish('tag', id, options.reference ?? '');
   return store.catalog.view(id);
 }
 

@@ -284,7 +284,7 @@ test('Images.import() makes an image of one tar', async () => {
     { created: '2026-01-02T03:04:05.000Z', comment: 'Imported from -' },
   ]);
   assert.deepEqual(image.config.rootfs.diff_ids, [digestOf(tar)]);
-  assert.deepEqual(engine.events, [`import ${image.id}`, 'tag imported:1']);
+  assert.deepEqual(engine.events, ['tag imported:1', `import ${image.id}`]);
   await assert.rejects(engine.images.import(chunked(tar), { changes: ['RUN x'] }), {
     message: 'run is not a valid change command',
   });
@@ -317,6 +317,45 @@ test('Images.save() takes ids without names and refuses what is not there', asyn
   assert.deepEqual(other.images.get(engine.image.id).tags, []);
   assert.throws(() => engine.images.save(['nope'], {}), { message: 'No such image: nope:latest' });
   assert.throws(() => engine.images.save(['busybox:2'], {}), { message: 'No such image: busybox:2' });
+});
+
+test('Images stay whole when loads, forged loads and removals overlap', async () => {
+  using engine = await testImages();
+  const { images, content, snapshotter } = engine;
+  const known = await Promise.all(
+    [['a'], ['a', 'b'], ['a', 'b', 'c'], ['a', 'd']].map((names) => testImage(names)),
+  );
+  const forged = await tarOf({ file0: 'forged' });
+  const operations = Array.from({ length: 120 }, (_, number) => async () => {
+    const index = (number * 7) % known.length;
+    const image = known[index] ?? (await testImage([]));
+    if (number % 3 === 0) return await images.remove(`x:${index}`, unused);
+    const layers = number % 5 === 0 ? [...image.layers.slice(0, -1), forged] : image.layers;
+    const archive = await dockerArchive([{ image, tags: [`x:${index}`], layers }]);
+    return await images.load(chunked(archive, 512), {});
+  });
+  const results = await Promise.allSettled(operations.map((operation) => operation()));
+  const reasons = results.flatMap((result) =>
+    result.status === 'rejected' ? [(result.reason as Error).message.replace(/:.*/s, '')] : [],
+  );
+  assert.deepEqual(
+    new Set(reasons),
+    new Set([
+      'No such image',
+      'invalid diffID for layer 0',
+      'invalid diffID for layer 1',
+      'invalid diffID for layer 2',
+    ]),
+  );
+  for (const image of images.list()) {
+    assert.ok(content.has(image.id));
+    const { chain, diffIds } = known.find(({ id }) => id === image.id) ?? (await testImage([]));
+    for (const chainId of chain) assert.ok(snapshotter.hasLayer(chainId));
+    for (const diffId of diffIds) assert.ok(content.has(diffId));
+  }
+  for (const image of images.list()) await images.remove(image.id, unused);
+  assert.equal(await blobCount(engine), 0);
+  assert.deepEqual(snapshotter.layers(), []);
 });
 
 test('Images.open() finds everything again and sweeps what nothing refers to', async () => {

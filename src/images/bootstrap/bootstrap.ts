@@ -40,7 +40,7 @@ export async function bootstrapImage(
     reference: parseTagReference(tag),
     ...(signal === undefined ? {} : { signal }),
   });
-  store.publish('import', id, id);
   store.publish('tag', id, tag);
+  store.publish('import', id, id);
   return store.catalog.view(id);
 }
