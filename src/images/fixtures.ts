@@ -63,6 +63,8 @@ export async function testImages(): Promise<TestImages> {
   };
 }
 
+let unpacked = 0;
+
 /** Reads the layer as the real one does and writes one file, so that there is something to count. */
 const digestOnly: UnpackLayer = async ({ source, directory }, { signal }) => {
   const hash = createHash('sha256');
@@ -72,6 +74,8 @@ const digestOnly: UnpackLayer = async ({ source, directory }, { signal }) => {
     hash.update(chunk);
     archiveBytes += chunk.length;
   }
+  // Time in which other operations can do harm.
+  await new Promise((resolve) => setTimeout(resolve, (unpacked++ * 3) % 4));
   writeFileSync(join(directory, 'unpacked'), 'x');
   return { diffId: `sha256:${hash.digest('hex')}`, archiveBytes };
 };
