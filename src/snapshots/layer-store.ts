@@ -22,6 +22,8 @@ interface LayerMeta {
 /** Hex digits of a chain id in a directory name: short, so that many layers fit into the options of one mount. */
 const NAME_DIGITS = 16;
 const HALF_MADE = '.new-';
+/** Layers of one image come shortly after each other. */
+const SYNC_AFTER_MS = 1000;
 
 /**
  * The committed layers of a snapshotter: `<directory>/<16 hex>/{fs,meta.json}`. A layer's directory appears by one
@@ -32,7 +34,8 @@ export class LayerStore {
   readonly #trash: Trash;
   readonly #layers = new Map<ChainId, LayerMeta>();
   readonly #filling = new Map<ChainId, Promise<void>>();
-  readonly #syncs = new Set<Promise<void>>();
+  #syncTimer: NodeJS.Timeout | undefined;
+  #syncing: Promise<void> | undefined;
   readonly #bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 
   constructor(directory: string, trash: Trash) {
@@ -47,6 +50,7 @@ export class LayerStore {
         this.#trash.discard(`${directory}/${name}`);
       else this.#layers.set(meta.chainId, meta);
     }
+    if (this.#unsynced().length > 0) this.#syncSoon();
   }
 
   has(chainId: ChainId): boolean {
@@ -125,7 +129,8 @@ export class LayerStore {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#syncs);
+    clearTimeout(this.#syncTimer);
+    await this.#syncing;
   }
 
   async #fill(
@@ -143,27 +148,43 @@ export class LayerStore {
       writeFileAtomic(`${half}/meta.json`, JSON.stringify(meta), { mode: 0o644 });
       renameSync(half, `${this.#directory}/${name}`);
       this.#layers.set(chainId, meta);
-      this.#sync(meta);
+      this.#syncSoon();
     } catch (error) {
       this.#trash.discard(half);
       throw error;
     }
   }
 
-  /** Gets the layer's files to disk in the background: a user should not wait for the disk, nor lose files by it. */
-  #sync(meta: LayerMeta): void {
-    const path = `${this.#directory}/${directoryName(meta.chainId)}`;
-    const syncing = new Promise<void>((resolve) => {
-      execFile('sync', ['-f', path], (error) => {
-        if (error === null && this.#layers.get(meta.chainId) === meta) {
-          meta.unsyncedBoot = null;
-          this.#write(meta);
-        }
-        resolve();
+  /**
+   * Gets layers to disk in the background, all that are new with one sync: a user should not wait for the disk, nor lose
+   * files by it.
+   */
+  #syncSoon(): void {
+    if (this.#syncTimer !== undefined || this.#syncing !== undefined) return;
+    this.#syncTimer = setTimeout(() => {
+      this.#syncTimer = undefined;
+      this.#syncing = this.#sync().finally(() => {
+        this.#syncing = undefined;
       });
-    });
-    this.#syncs.add(syncing);
-    void syncing.then(() => this.#syncs.delete(syncing));
+    }, SYNC_AFTER_MS);
+    this.#syncTimer.unref();
+  }
+
+  async #sync(): Promise<void> {
+    for (let batch = this.#unsynced(); batch.length > 0; batch = this.#unsynced()) {
+      const failed = await new Promise<boolean>((resolve) => {
+        execFile('sync', ['-f', this.#directory], (error) => resolve(error !== null));
+      });
+      if (failed) return;
+      for (const meta of batch) {
+        meta.unsyncedBoot = null;
+        if (this.#layers.get(meta.chainId) === meta) this.#write(meta);
+      }
+    }
+  }
+
+  #unsynced(): LayerMeta[] {
+    return [...this.#layers.values()].filter((meta) => meta.unsyncedBoot !== null);
   }
 
   #write(meta: LayerMeta): void {
