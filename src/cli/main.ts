@@ -147,14 +147,19 @@ async function dispatch(argv: readonly string[]): Promise<number> {
   const { node, path, rest } = found;
   if (node.kind === 'group') {
     const word = rest[0];
-    if (word === undefined || word === '--help' || word === '-h') return help([node.name]);
+    if (word === undefined) {
+      const { groupHelp } = await import('./help.ts');
+      err(groupHelp(node));
+      return 0;
+    }
+    if (word === '--help' || word === '-h') return help([node.name]);
     if (word.startsWith('-')) {
       const message = word.startsWith('--')
         ? `unknown flag: ${word}`
         : `unknown shorthand flag: '${word[1]}' in ${word}`;
       throw new StatusError(
         125,
-        `${message}\n\nUsage:  ${path} COMMAND\n\nRun '${path} --help' for more information`,
+        `${message}\n\nUsage:  ${path}\n\nRun '${path} --help' for more information`,
       );
     }
     throw new StatusError(

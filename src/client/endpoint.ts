@@ -147,5 +147,7 @@ export function parseAddress(url: string, tls: TlsMaterial | null): Address {
       );
     default:
   }
-  throw new Error(`unable to parse docker host \`${url}\``);
+  throw new Error(
+    `Failed to initialize: unable to resolve docker endpoint: invalid bind address format: ${url}`,
+  );
 }

@@ -248,10 +248,10 @@ export async function openConnection(endpoint: Endpoint): Promise<HttpConnection
 
 function connectionMessage(url: string, error: NodeJS.ErrnoException): string {
   if (error.code === 'EACCES') {
-    return `permission denied while trying to connect to the coracle daemon socket at ${url}: dial ${url.replace('://', ' ')}: connect: permission denied`;
+    return `permission denied while trying to connect to the Coracle daemon socket at ${url}: dial ${url.replace('://', ' ')}: connect: permission denied`;
   }
   if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
-    return `Cannot connect to the coracle daemon at ${url}. Is the coracle daemon running?`;
+    return `Cannot connect to the Coracle daemon at ${url}. Is the coracle daemon running?`;
   }
   return `error during connect: ${url}: ${error.message}`;
 }

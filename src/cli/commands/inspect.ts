@@ -35,7 +35,7 @@ async function fetchOne(client: ApiClient, kind: string, name: string, size: boo
   return response.text();
 }
 
-/** Tries one kind after another. @throws {StatusError} `no such object` */
+/** Tries one kind after another. @throws {StatusError} `No such object` */
 async function fetchAny(client: ApiClient, name: string, size: boolean): Promise<string> {
   for (const kind of Object.keys(places)) {
     try {
@@ -49,7 +49,7 @@ async function fetchAny(client: ApiClient, name: string, size: boolean): Promise
       if (!passable) throw error;
     }
   }
-  throw new StatusError(1, `error: no such object: ${name}`);
+  throw new StatusError(1, `Error: No such object: ${name}`);
 }
 
 /** Prints several things as one JSON array, or each through a template; what is missing is told at the end. */

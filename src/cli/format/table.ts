@@ -21,6 +21,8 @@ export interface Listing<T> {
 export interface RenderOptions {
   format: string;
   quiet?: boolean;
+  /** Run through the template when there is nothing to list, so that a wrong template is told all the same. */
+  probe?: unknown;
 }
 
 class Row<T> extends Struct {
@@ -130,6 +132,8 @@ export function render<T>(cli: Cli, listing: Listing<T>, items: readonly T[], op
     cli.out(items.map((item) => `${goJson(new Row(item, listing))}\n`).join(''));
     return;
   }
+  if (items.length === 0 && options.probe !== undefined)
+    run(() => template.run(new Row(options.probe as T, listing)));
   const rows = items.map((item) => `${run(() => template.run(new Row(item, listing)))}\n`);
   if (!format.table) {
     cli.out(rows.join(''));

@@ -147,7 +147,7 @@ export function parseVolume(spec: string): VolumeSpec {
     if (parts.length > 3) throw new Error(`invalid spec: ${spec}: too many colons`);
   }
   const source = parts[0] ?? '';
-  if (parts.length === 1) return { kind: 'anonymous', target: spec };
+  if (parts.length === 1 || spec.length <= 2) return { kind: 'anonymous', target: spec };
   const rest = spec.slice(source.length);
   return { kind: 'bind', bind: source.startsWith('.') ? resolve(source) + rest : spec };
 }

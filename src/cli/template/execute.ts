@@ -235,7 +235,10 @@ class Executor {
   #fields(start: Value, chain: readonly string[], place: Place, args: Value[]): Value {
     let value = start;
     chain.forEach((name, i) => {
+      const owner = value;
       value = this.#field(value, name, place, i === chain.length - 1 ? args : []);
+      const missing = owner instanceof Struct && i < chain.length - 1 ? owner.missing?.(name) : undefined;
+      if (value === null && missing !== undefined) throw this.#fail(place, missing);
     });
     return value;
   }

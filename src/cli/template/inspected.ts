@@ -1,4 +1,4 @@
-import { Struct, type Value } from './value.ts';
+import { keepOrder, Struct, type Value } from './value.ts';
 
 /** Fields of Docker's API that are maps: any key may be asked for. All other objects have a fixed set of fields. */
 const maps = new Set(
@@ -46,7 +46,7 @@ class Inspected extends Struct {
   }
 
   toJSON(): unknown {
-    return this.#object;
+    return keepOrder(this.#object);
   }
 }
 

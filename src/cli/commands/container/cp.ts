@@ -99,7 +99,7 @@ async function fromContainer(
   } else {
     if (local !== undefined && isDirectory) throw new Error('cannot copy directory');
     if (local === undefined && !isDirectory && wantsDirectory(destination)) {
-      throw new Error(`destination directory must exist`);
+      throw new Error('no such directory');
     }
     if (local !== undefined && wantsDirectory(destination)) throw new Error('not a directory');
     [directory, name] = splitPath(destination);
@@ -157,8 +157,7 @@ async function toContainer(
       name = isDirectory && /(^|\/)\.$/.test(source) ? '.' : splitPath(source)[1];
     } else {
       if (target !== null && isDirectory) throw new Error('cannot copy directory');
-      if (target === null && !isDirectory && wantsDirectory(path))
-        throw new Error('destination directory must exist');
+      if (target === null && !isDirectory && wantsDirectory(path)) throw new Error('no such directory');
       if (target !== null && wantsDirectory(path)) throw new Error('not a directory');
       [directory, name] = splitPath(path);
     }

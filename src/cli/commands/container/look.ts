@@ -1,5 +1,6 @@
 import type { PortBinding } from '../../../spec/index.ts';
 import { exactArgs, minArgs, type Command } from '../../command.ts';
+import { natural } from '../../format/natural.ts';
 import { tabulate } from '../../format/tabwriter.ts';
 import { segment } from '../each.ts';
 
@@ -36,8 +37,6 @@ export const diff: Command = {
 function joinHostPort({ HostIp, HostPort }: PortBinding): string {
   return HostIp.includes(':') ? `[${HostIp}]:${HostPort}` : `${HostIp}:${HostPort}`;
 }
-
-const natural = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true });
 
 export const port: Command = {
   synopsis: 'CONTAINER [PRIVATE_PORT[/PROTO]]',

@@ -109,6 +109,20 @@ export function containerListing(full: boolean, withSize: boolean): Listing<Cont
   };
 }
 
+/** Tries a template out when there is no container. */
+const nothing: ContainerSummary = {
+  Id: '',
+  Names: [],
+  Image: '',
+  ImageID: '',
+  Command: '',
+  Created: 0,
+  Ports: [],
+  Labels: {},
+  State: '',
+  Status: '',
+};
+
 async function listContainers(cli: Cli, flags: Parsed): Promise<void> {
   const client = await cli.client();
   let format = flags.text('format');
@@ -118,10 +132,15 @@ async function listContainers(cli: Cli, flags: Parsed): Promise<void> {
   const containers = await client.get<ContainerSummary[]>('/containers/json', {
     all: flags.bool('all') ? 1 : undefined,
     limit: last > 0 ? last : undefined,
-    size: flags.bool('size') || usesField(format, 'Size') ? 1 : undefined,
+    size:
+      flags.bool('size') || usesField(format, 'Size') || /\{\{\s*json \.\s*\}\}/.test(format) ? 1 : undefined,
     filters: filtersQuery(filterArgs(flags.list('filter'))),
   });
-  render(cli, containerListing(flags.bool('no-trunc'), flags.bool('size')), containers, { format, quiet });
+  render(cli, containerListing(flags.bool('no-trunc'), flags.bool('size')), containers, {
+    format,
+    quiet,
+    probe: nothing,
+  });
 }
 
 export const formatUsage = 'How to print: "table", "table TEMPLATE", "json" or a Go template';

@@ -4,6 +4,7 @@ import { defaultHost } from '../../../client/index.ts';
 import type { Cli } from '../../cli.ts';
 import { exactArgs, noArgs, type Command } from '../../command.ts';
 import { bool, text } from '../../flags/flags.ts';
+import { natural } from '../../format/natural.ts';
 import { render, type Listing } from '../../format/table.ts';
 import { formatUsage } from '../container/ls.ts';
 
@@ -90,7 +91,7 @@ export const ls: Command = {
         error: '',
       },
       ...storedContexts(cli, current),
-    ].toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+    ].toSorted((a, b) => natural(a.name, b.name));
     render(cli, listing, lines, { format: flags.text('format'), quiet: flags.bool('quiet') });
   },
 };

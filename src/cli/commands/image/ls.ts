@@ -79,7 +79,7 @@ export function imageListing(full: boolean, digests: boolean): Listing<ImageRow>
       Size: ({ image }) => humanSize(image.Size, 3),
       Tag: ({ tag }) => tag,
       UniqueSize: ({ image }) => (image.SharedSize === -1 ? 'N/A' : humanSize(image.Size - image.SharedSize)),
-      VirtualSize: ({ image }) => humanSize(image.Size, 3),
+      VirtualSize: ({ image }) => humanSize(image.Size),
     },
     headers: {
       ID: 'IMAGE ID',

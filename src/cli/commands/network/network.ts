@@ -3,6 +3,7 @@ import { exactArgs, minArgs, noArgs, type Command } from '../../command.ts';
 import { StatusError } from '../../errors.ts';
 import { bool, int, list, text, type Parsed } from '../../flags/flags.ts';
 import { labelMethod, labelText } from '../../format/labels.ts';
+import { natural } from '../../format/natural.ts';
 import { render, type Listing } from '../../format/table.ts';
 import { goTime, shortId } from '../../format/units.ts';
 import { keyValues } from '../../opts/csv.ts';
@@ -76,7 +77,7 @@ export const ls: Command = {
     });
     const quiet = flags.bool('quiet');
     const format = flags.text('format') || (!quiet && (await cli.config()).networksFormat) || '';
-    const sorted = networks.toSorted((a, b) => a.Name.localeCompare(b.Name, 'en', { numeric: true }));
+    const sorted = networks.toSorted((a, b) => natural(a.Name, b.Name));
     render(cli, listing(flags.bool('no-trunc')), sorted, { format, quiet });
   },
 };
@@ -124,8 +125,6 @@ function pools(flags: Parsed): Pool[] {
   }
   const result: Pool[] = [];
   for (const subnet of subnets) {
-    if (!/^[0-9a-f.:]+\/\d+$/i.test(subnet))
-      throw new Error(`invalid subnet: invalid CIDR address: ${subnet}`);
     if (result.some((pool) => contains(pool.Subnet, subnet) || contains(subnet, pool.Subnet))) {
       throw new Error('multiple overlapping subnet configuration is not supported');
     }

@@ -194,7 +194,12 @@ export const info: Command = {
       } catch (error) {
         throw new StatusError(64, `template parsing error: ${(error as Error).message}`);
       }
-      cli.out(`${template.run(value)}\n`);
+      let text = '';
+      try {
+        text = template.run(value);
+      } finally {
+        cli.out(`${text}\n`);
+      }
       return;
     }
     cli.out(

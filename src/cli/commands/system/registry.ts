@@ -74,11 +74,6 @@ export const logout: Command = {
   run: async (cli, { args }) => {
     const given = args[0]?.replace(/^https?:\/\//, '').split('/')[0];
     const server = given === undefined || given === 'docker.io' || given === 'index.docker.io' ? hub : given;
-    const known = (await cli.config()).auths?.[server] !== undefined;
-    if (!known) {
-      cli.out(`Not logged in to ${server}\n`);
-      return;
-    }
     cli.out(`Removing login credentials for ${server}\n`);
     changeAuths(cli, (auths) => delete auths[server]);
   },

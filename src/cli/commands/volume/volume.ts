@@ -2,6 +2,7 @@ import type { Cli } from '../../cli.ts';
 import { maxArgs, minArgs, noArgs, type Command } from '../../command.ts';
 import { bool, list, text } from '../../flags/flags.ts';
 import { labelMethod, labelText } from '../../format/labels.ts';
+import { natural } from '../../format/natural.ts';
 import { render, type Listing } from '../../format/table.ts';
 import { humanSize } from '../../format/units.ts';
 import { keyValues } from '../../opts/csv.ts';
@@ -53,9 +54,6 @@ export const volumeListing: Listing<VolumeSummary> = {
   raw: 'name: {{.Name}}\ndriver: {{.Driver}}\n',
 };
 
-const natural = (a: VolumeSummary, b: VolumeSummary): number =>
-  a.Name.localeCompare(b.Name, 'en', { numeric: true });
-
 export const ls: Command = {
   synopsis: '[OPTIONS]',
   flags: [
@@ -71,7 +69,12 @@ export const ls: Command = {
     });
     const quiet = flags.bool('quiet');
     const format = flags.text('format') || (!quiet && (await cli.config()).volumesFormat) || '';
-    render(cli, volumeListing, (Volumes ?? []).toSorted(natural), { format, quiet });
+    render(
+      cli,
+      volumeListing,
+      (Volumes ?? []).toSorted((a, b) => natural(a.Name, b.Name)),
+      { format, quiet },
+    );
   },
 };
 
