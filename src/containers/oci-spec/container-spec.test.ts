@@ -7,7 +7,8 @@ import type { HostConfig, RuntimeSpec } from '../../spec/index.ts';
 import type { SpecInput } from './build-spec.ts';
 import { defaultCapabilities, knownCapabilities } from './capabilities.ts';
 import { buildSpec } from './container-spec.ts';
-import { specInput } from './test-input.ts';
+import { runtimeResources } from './resources.ts';
+import { emptyHostConfig, specInput } from './test-input.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'coracle-spec-'));
 after(() => rmSync(root, { recursive: true }));
@@ -153,8 +154,8 @@ const resourceCases: [Partial<HostConfig>, object][] = [
     { cpu: { realtimePeriod: 1000000, realtimeRuntime: 950000 } },
   ],
   [{ PidsLimit: 7 }, { pids: { limit: 7 } }],
-  [{ PidsLimit: 0 }, { pids: { limit: -1 } }],
-  [{ PidsLimit: -1 }, { pids: { limit: -1 } }],
+  [{ PidsLimit: 0 }, {}],
+  [{ PidsLimit: -1 }, {}],
   [
     {
       BlkioWeight: 100,
@@ -175,6 +176,10 @@ for (const [hostConfig, expected] of resourceCases)
     const { devices: _, ...resources } = ofHost(hostConfig).linux.resources;
     assert.deepEqual(resources, expected);
   });
+
+test('runtimeResources() lifts the limit on processes of a running container', () => {
+  assert.deepEqual(runtimeResources(emptyHostConfig({ PidsLimit: -1 })), { pids: { limit: 4194304 } });
+});
 
 test('buildSpec() devices: one, renamed, a directory, rules', () => {
   const map = (PathOnHost: string, PathInContainer: string, CgroupPermissions: string) =>

@@ -1,5 +1,11 @@
 import { EngineError } from '../../errors/index.ts';
-import type { RuntimeProcess, RuntimeSpec, SeccompPolicy } from '../../spec/index.ts';
+import type {
+  HostConfig,
+  RuntimeProcess,
+  RuntimeResources,
+  RuntimeSpec,
+  SeccompPolicy,
+} from '../../spec/index.ts';
 import type { BuildSpec, SpecInput } from './build-spec.ts';
 import { containerCapabilities } from './capabilities.ts';
 import { defaultMounts, initDestination } from './default-mounts.ts';
@@ -34,7 +40,7 @@ export const buildSpec: BuildSpec = (input) => {
     cgroupsPath: input.cgroupsPath,
     namespaces,
     devices,
-    resources: { devices: rules, ...runtimeResources(hostConfig) },
+    resources: { devices: rules, ...newResources(hostConfig) },
   };
   const sysctl = containerSysctls(hostConfig, namespaces);
   if (Object.keys(sysctl).length > 0) linux.sysctl = sysctl;
@@ -76,6 +82,13 @@ export const buildSpec: BuildSpec = (input) => {
     spec.annotations = { ...hostConfig.Annotations };
   return { spec, warnings: [] };
 };
+
+/** A new cgroup has no limit on processes that would have to be lifted. */
+function newResources(hostConfig: HostConfig): RuntimeResources {
+  const resources = runtimeResources(hostConfig);
+  if ((hostConfig.PidsLimit ?? 0) <= 0) delete resources.pids;
+  return resources;
+}
 
 function privatePidNamespace(mode: string): boolean {
   return mode !== 'host' && !mode.startsWith('container:');

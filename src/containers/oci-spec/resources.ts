@@ -4,6 +4,12 @@ import type { Resources, RuntimeResources, ThrottleDevice, ThrottleRule } from '
 import { deviceNumbers } from './devices.ts';
 
 /**
+ * PID_MAX_LIMIT of linux/threads.h: 0 and negative numbers mean no limit, which is -1 in the specification, but crun
+ * 1.8 writes that to the cgroup as it is, and is refused.
+ */
+const allPids = 4_194_304;
+
+/**
  * Limits in the runtime's words, device rules aside; also what `update` hands to a running container. Members that
  * nobody set are absent: the runtime then writes nothing.
  */
@@ -13,9 +19,8 @@ export function runtimeResources(resources: Resources): RuntimeResources {
   if (memory !== undefined) result.memory = memory;
   const cpu = cpuLimits(resources);
   if (cpu !== undefined) result.cpu = cpu;
-  // 0 and negative numbers mean no limit, which is -1 for the runtime.
   if (resources.PidsLimit !== null && resources.PidsLimit !== undefined)
-    result.pids = { limit: resources.PidsLimit > 0 ? resources.PidsLimit : -1 };
+    result.pids = { limit: resources.PidsLimit > 0 ? resources.PidsLimit : allPids };
   const blockIO = blockIoLimits(resources);
   if (blockIO !== undefined) result.blockIO = blockIO;
   return result;
