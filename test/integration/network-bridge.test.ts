@@ -65,13 +65,13 @@ function insideTests(): void {
   }
 
   /** What the server at the address answers to a connection out of the namespace. */
-  async function ask(namespace: string, host: string, port: number): Promise<string> {
+  async function ask(namespace: string, host: string, port: number, timeoutMs = 5000): Promise<string> {
     const script = `
       const socket = require('node:net').connect(${port}, '${host}');
-      socket.setTimeout(400, () => { console.error('timeout'); process.exit(1); });
+      socket.setTimeout(${timeoutMs}, () => { console.error('timeout'); process.exit(1); });
       socket.pipe(process.stdout);`;
     const argv = [`--net=${namespace}`, process.execPath, '-e', script];
-    return (await execFile('nsenter', argv, { timeout: 5000 })).stdout;
+    return (await execFile('nsenter', argv, { timeout: 10_000 })).stdout;
   }
 
   before(() => {
@@ -142,7 +142,7 @@ function insideTests(): void {
       netlink.inNamespace(world, (outside) =>
         outside.addRoute({ destination: '172.18.0.0/16', gateway: '198.51.100.1' }),
       );
-      await assert.rejects(ask(world, a.IPAddress, atA.port), /timeout/);
+      await assert.rejects(ask(world, a.IPAddress, atA.port, 300), /timeout/);
     } finally {
       for (const { server } of [atHost, atB, atWorld, atA]) server.close();
     }
@@ -254,7 +254,7 @@ function insideTests(): void {
     const a = attach(one, 'a');
     attach(two, 'b');
     const { server, port } = await listen(one.sandbox('a')?.path);
-    await assert.rejects(ask(two.sandbox('b')?.path ?? '', a.IPAddress, port), /timeout/);
+    await assert.rejects(ask(two.sandbox('b')?.path ?? '', a.IPAddress, port, 300), /timeout/);
     server.close();
     one.removeSandbox('a');
     two.removeSandbox('b');

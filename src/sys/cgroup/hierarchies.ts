@@ -9,24 +9,15 @@ export interface Hierarchy {
   /** `['cpu', 'cpuacct']`, `['name=systemd']`; empty for the v2 tree. */
   controllers: string[];
   version: 1 | 2;
-  /** First column of /proc/self/mountinfo's source: who mounted it. */
+  /** The mount's source: who mounted it. */
   source: string;
 }
 
-/** Super block magic of cgroup2, statfs(2). */
-const CGROUP2_MAGIC = 0x63677270;
 const v1Controllers = new Set(
-  'cpu cpuacct cpuset memory devices freezer net_cls net_prio blkio perf_event hugetlb pids rdma misc debug'.split(' '),
+  'cpu cpuacct cpuset memory devices freezer net_cls net_prio blkio perf_event hugetlb pids rdma misc debug'.split(
+    ' ',
+  ),
 );
-
-/** True when a cgroup v2 tree is mounted right at `path`. */
-export function isCgroup2(path: string): boolean {
-  try {
-    return statfsSync(path).type === CGROUP2_MAGIC;
-  } catch {
-    return false;
-  }
-}
 
 /**
  * The hierarchies mounted at or below `root`, from the text of /proc/self/mountinfo (proc(5)). A hierarchy mounted at two
@@ -62,8 +53,8 @@ export function parseHierarchies(mountinfo: string, root: string): Hierarchy[] {
 }
 
 /** The hierarchies of this machine. */
-export function readHierarchies(root: string): Hierarchy[] {
-  return parseHierarchies(readFileSync('/proc/self/mountinfo', 'utf8'), root);
+export function readHierarchies(root: string, mountinfoPath = '/proc/self/mountinfo'): Hierarchy[] {
+  return parseHierarchies(readFileSync(mountinfoPath, 'utf8'), root);
 }
 
 /** systemd runs this machine and answers on the system bus, which is how crun asks it for a scope. */

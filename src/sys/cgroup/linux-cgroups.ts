@@ -5,7 +5,7 @@ import { SyscallError, errorMessage } from '../../errors/index.ts';
 import type { CgroupSetup, CgroupStats, Cgroups } from '../cgroup.ts';
 import type { Syscall } from '../syscall.ts';
 import { cgroupDirectory, sliceDirectory } from './cgroups-path.ts';
-import { isCgroup2, readHierarchies, systemdAnswers, type Hierarchy } from './hierarchies.ts';
+import { readHierarchies, systemdAnswers, type Hierarchy } from './hierarchies.ts';
 
 export interface LinuxCgroupsOptions {
   syscall: Pick<Syscall, 'mount' | 'unmount' | 'kill'>;
@@ -13,6 +13,8 @@ export interface LinuxCgroupsOptions {
   driver?: 'cgroupfs' | 'systemd' | undefined;
   /** Default /sys/fs/cgroup. */
   root?: string;
+  /** Default /proc/self/mountinfo. */
+  mountinfoPath?: string;
 }
 
 /** Source of the mounts we make, so that any engine on this machine knows them again, whoever died in between. */
@@ -24,6 +26,7 @@ export class LinuxCgroups implements Cgroups {
   readonly setup: CgroupSetup;
   readonly #syscall: LinuxCgroupsOptions['syscall'];
   readonly #root: string;
+  readonly #mountinfoPath: string;
   readonly #controllersFile: string;
   readonly #parents = new Set<string>();
   readonly #refused = new Set<string>();
@@ -33,12 +36,14 @@ export class LinuxCgroups implements Cgroups {
   constructor(options: LinuxCgroupsOptions) {
     this.#syscall = options.syscall;
     this.#root = options.root ?? '/sys/fs/cgroup';
-    this.#hierarchies = readHierarchies(this.#root);
-    const unified = isCgroup2(this.#root);
-    const mode = unified ? 'unified' : isCgroup2(join(this.#root, 'unified')) ? 'hybrid' : 'legacy';
+    this.#mountinfoPath = options.mountinfoPath ?? '/proc/self/mountinfo';
+    this.#hierarchies = this.#readHierarchies();
+    const v2 = this.#hierarchies.find(({ version }) => version === 2)?.mountPoint;
+    const unified = v2 === this.#root;
+    const mode = unified ? 'unified' : v2 === undefined ? 'legacy' : 'hybrid';
     const driver = options.driver ?? (unified && systemdAnswers() ? 'systemd' : 'cgroupfs');
     this.setup = { mode, version: unified ? 2 : 1, driver, notes: [] };
-    this.#controllersFile = join(this.#root, 'unified', 'cgroup.controllers');
+    this.#controllersFile = join(v2 ?? this.#root, 'cgroup.controllers');
   }
 
   ensureUsable(): void {
@@ -46,7 +51,7 @@ export class LinuxCgroups implements Cgroups {
     const controllers = readText(this.#controllersFile)?.trim();
     if (controllers === undefined || controllers === '') return;
     for (const controller of controllers.split(' ')) this.#mountAsV1(controller);
-    this.#hierarchies = readHierarchies(this.#root);
+    this.#hierarchies = this.#readHierarchies();
   }
 
   restore(): void {
@@ -56,7 +61,7 @@ export class LinuxCgroups implements Cgroups {
     }
     this.#parents.clear();
     if (this.setup.mode !== 'hybrid') return;
-    for (const { mountPoint, source, version } of readHierarchies(this.#root)) {
+    for (const { mountPoint, source, version } of this.#readHierarchies()) {
       if (version !== 1 || source !== MOUNT_SOURCE || subdirectories(mountPoint).length > 0) continue;
       try {
         this.#syscall.unmount(mountPoint);
@@ -66,7 +71,7 @@ export class LinuxCgroups implements Cgroups {
         this.#note(`cannot unmount ${mountPoint}: ${errorMessage(error)}`);
       }
     }
-    this.#hierarchies = readHierarchies(this.#root);
+    this.#hierarchies = this.#readHierarchies();
   }
 
   processes(cgroupsPath: string): number[] {
@@ -135,6 +140,8 @@ export class LinuxCgroups implements Cgroups {
     const directory = systemd ? sliceDirectory(slice) : cgroupDirectory(parent);
     if (!systemd) this.#parents.add(directory);
     const names = new Set<string>();
+    // Another engine may have mounted one since.
+    this.#hierarchies = this.#readHierarchies();
     for (const { mountPoint } of this.#hierarchies) {
       for (const name of subdirectories(join(mountPoint, directory))) {
         if (!systemd) names.add(name);
@@ -182,6 +189,10 @@ export class LinuxCgroups implements Cgroups {
         ? this.#hierarchies.find(({ version }) => version === 2)
         : this.#hierarchies.find(({ controllers }) => controllers.includes(controller));
     return hierarchy === undefined ? undefined : join(hierarchy.mountPoint, directory);
+  }
+
+  #readHierarchies(): Hierarchy[] {
+    return readHierarchies(this.#root, this.#mountinfoPath);
   }
 
   #note(text: string): void {
