@@ -10,7 +10,7 @@ const killTimeoutMs = 10_000;
 
 /**
  * `kill`: SIGKILL waits for the end, other signals do not.
- * @throws {EngineError} `conflict` "Cannot kill container: x: Container x is not running"
+ * @throws {EngineError} `conflict` "cannot kill container: x: container x is not running"
  */
 export async function killContainer(
   table: ContainerTable,
@@ -25,10 +25,19 @@ export async function killContainer(
     else await signalContainer(table, entry, number);
   } catch (error) {
     if (!isKind(error, 'conflict')) throw error;
-    throw new EngineError('conflict', `Cannot kill container: ${nameOrId}: ${errorMessage(error)}`, {
-      cause: error,
-    });
+    throw new EngineError(
+      'conflict',
+      `cannot kill container: ${nameOrId}: ${lowerFirst(errorMessage(error))}`,
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+/** Docker 25 and later write the inner text so. */
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 /** No error when it has ended already. */

@@ -162,7 +162,7 @@ test('LocalContainers.stop() sends the stop signal, then SIGKILL when the time i
   assert.deepEqual(rooms.actions(), ['create', 'start', 'kill', 'kill', 'die', 'stop']);
   await assert.rejects(containers.stop('deaf', {}), (error) => isKind(error, 'not-modified'));
   await assert.rejects(containers.kill('deaf', ''), {
-    message: `Cannot kill container: deaf: Container ${containers.inspect('deaf').id} is not running`,
+    message: `cannot kill container: deaf: container ${containers.inspect('deaf').id} is not running`,
   });
 });
 

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors/index.ts';
+import { EngineError, errorMessage, isEngineError } from '../errors/index.ts';
 import type { ContainerEntry } from './entry.ts';
 import { invalid } from './errors.ts';
 import type { ContainerTable } from './table.ts';
@@ -13,7 +13,19 @@ export function renameContainer(table: ContainerTable, entry: ContainerEntry, ne
   if (entry.removed || entry.removing) {
     throw new EngineError('conflict', 'container is marked for removal and cannot be renamed');
   }
-  record.name = table.names.reserve(newName, entry.id);
+  try {
+    try {
+      record.name = table.names.reserve(newName, entry.id);
+    } catch (error) {
+      if (!isKind(error, 'conflict')) throw error;
+      throw new EngineError('conflict', `Error when allocating new name: ${errorMessage(error)}`, {
+        cause: error,
+      });
+    }
+  } catch (error) {
+    const kind = isEngineError(error) ? error.kind : 'internal';
+    throw new EngineError(kind, `Error when allocating new name: ${errorMessage(error)}`, { cause: error });
+  }
   try {
     table.save(entry);
   } catch (error) {

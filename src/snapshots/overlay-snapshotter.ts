@@ -93,14 +93,15 @@ export class OverlaySnapshotter implements Snapshotter {
       try {
         mkdirSync(half, { mode: 0o711 });
         const upper = `${half}/upper`;
-        mkdirSync(upper, { mode: 0o755 });
+        mkdirSync(upper);
+        chmodSync(upper, 0o755);
         mkdirSync(`${half}/work`, { mode: 0o700 });
         mkdirSync(`${half}/merged`, { mode: 0o755 });
         symlinkSync(parent ?? NO_PARENT, `${half}/parent`);
-        // The root of the merged tree looks as the upper directory does.
+        // The root of the merged tree looks as the upper directory does. Docker keeps the image's owner and always has
+        // mode 0755: images made from a private directory (0700) would be closed to their own users otherwise.
         const root = lstatSync(lower[0] ?? half);
         if (root.uid !== 0 || root.gid !== 0) chownSync(upper, root.uid, root.gid);
-        chmodSync(upper, root.mode & 0o7777);
         renameSync(half, directory);
       } catch (error) {
         this.#trash.discard(half);

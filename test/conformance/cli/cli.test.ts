@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../../fixtures/daemon.ts';
 import { cliCases } from './cases.ts';
+import { differences } from './differences.ts';
 import { importBaseImage, removeBaseImage, runCase, type CaseOutcome } from './run-case.ts';
 
 const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.url), 'utf8')) as Record<
@@ -35,7 +36,12 @@ describe('docker client conformance', () => {
       const outcome = runCase(testCase, host);
       const wanted = expected[testCase.title];
       assert.ok(wanted !== undefined, 'recorded from dockerd');
-      assert.deepEqual(outcome, wanted, testCase.script);
+      const { why, ...ours } = differences[testCase.title] ?? { why: '' };
+      assert.deepEqual(
+        outcome,
+        daemon === undefined ? wanted : { ...wanted, ...ours },
+        `${testCase.script} ${why}`,
+      );
     });
   }
 });
