@@ -18,7 +18,9 @@ export function mergeConfig(user: ContainerConfig, image: ImageRunConfig | undef
 
 function mergeImage(config: ContainerConfig, image: ImageRunConfig): void {
   if (config.User === '') config.User = image.User ?? '';
-  config.ExposedPorts = mergeKeys(config.ExposedPorts, image.ExposedPorts);
+  const ports = mergeKeys(config.ExposedPorts, image.ExposedPorts);
+  if (ports === undefined) delete config.ExposedPorts;
+  else config.ExposedPorts = ports;
   config.Volumes = mergeKeys(config.Volumes, image.Volumes) ?? null;
   config.Env = mergeEnv(config.Env, image.Env);
   config.Labels = { ...image.Labels, ...config.Labels };
@@ -39,8 +41,8 @@ function mergeImage(config: ContainerConfig, image: ImageRunConfig): void {
 function mergeKeys(
   user: Record<string, object> | null | undefined,
   image: Record<string, object> | null | undefined,
-): Record<string, object> | null {
-  if (image === null || image === undefined) return user ?? null;
+): Record<string, object> | null | undefined {
+  if (Object.keys(user ?? {}).length === 0) return image;
   return { ...image, ...user };
 }
 

@@ -51,19 +51,18 @@ export class ContainerEntry {
   }
 
   notifyStopped(): void {
-    this.#notify((waiter) => waiter.condition !== 'removed');
-  }
-
-  notifyRemoved(): void {
-    this.#notify(() => true);
-  }
-
-  #notify(select: (waiter: Waiter) => boolean): void {
     const { exitCode, error } = this.record.state;
     for (const waiter of this.waiters) {
-      if (!select(waiter)) continue;
+      if (waiter.condition === 'removed') continue;
       this.waiters.delete(waiter);
       waiter.settle(error === '' ? { exitCode } : { exitCode, error });
     }
+  }
+
+  /** Everybody who still waits; a start that failed before is no error of the removal. */
+  notifyRemoved(): void {
+    const { exitCode } = this.record.state;
+    for (const waiter of this.waiters) waiter.settle({ exitCode });
+    this.waiters.clear();
   }
 }

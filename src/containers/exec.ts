@@ -14,6 +14,8 @@ import type { ContainerTable } from './table.ts';
 /** How long an exec session that has ended can be inspected. */
 const keepEndedMs = 5 * 60_000;
 
+const cannotInvoke = 126;
+
 /** An exec session in memory. */
 export class ExecEntry {
   readonly record: ExecRecord;
@@ -110,7 +112,8 @@ export async function startExec(
     }
   } catch (error) {
     const failure = startFailure(error);
-    record.exitCode = failure.exitCode === 128 ? 126 : failure.exitCode;
+    // Whatever the reason: dockerd 20.10 answers 126 for a program that is missing, too.
+    record.exitCode = cannotInvoke;
     endExec(table, entry, exec);
     throw failure.error;
   }

@@ -36,7 +36,7 @@ const units: Readonly<Record<string, number>> = { '': 1, b: 1, k: 1 << 10, m: 1 
 export function logSettings(config: LogConfig): LogSettings {
   if (config.Type === 'none') return { written: false, maxSizeBytes: Infinity, maxFiles: 1 };
   if (!fileDrivers.includes(config.Type)) {
-    throw invalid(`logger: no log driver named '${config.Type}' is registered`);
+    throw invalid(`error looking up logging plugin ${config.Type}: plugin "${config.Type}" not found`);
   }
   for (const option of Object.keys(config.Config ?? {})) {
     if (!knownOptions.has(option)) throw invalid(`unknown log opt '${option}' for ${config.Type} log driver`);

@@ -1,6 +1,5 @@
 import type { LogEntry } from '../logs/index.ts';
 import type { RuntimeStreams } from '../runtime/index.ts';
-import { EngineError } from '../errors/index.ts';
 import type { AttachSession } from './containers.ts';
 import { DetachScanner } from './detach-keys.ts';
 
@@ -116,13 +115,8 @@ export class ContainerSession implements AttachSession {
   }
 
   /** The container is removed, or could not be started: nothing will come. */
-  abandon(message?: string): void {
-    if (this.#streams !== null) return;
-    this.#finish(
-      message === undefined
-        ? { detached: false }
-        : { detached: false, error: new EngineError('conflict', message) },
-    );
+  abandon(): void {
+    if (this.#streams === null) this.#finish({ detached: false });
   }
 
   #flow(): void {

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { EngineError, errorMessage } from '../errors/index.ts';
+import { EngineError } from '../errors/index.ts';
 import type { RuntimeTask } from '../runtime/index.ts';
 import type { RuntimeMount } from '../spec/index.ts';
 import { imageConfigOf } from './create.ts';
@@ -191,6 +191,6 @@ async function failStart(table: ContainerTable, entry: ContainerEntry, error: un
   }
   await releaseRun(table, entry);
   table.save(entry);
-  for (const session of entry.sessions) session.abandon(errorMessage(failure.error));
+  for (const session of entry.sessions) session.abandon();
   if (record.hostConfig.AutoRemove) await removeLocked(table, entry, { volumes: true });
 }
