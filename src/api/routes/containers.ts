@@ -146,11 +146,7 @@ export function containerRoutes(
       query: { signal: text },
       async handle(exchange, query) {
         const id = exchange.params['id'] ?? '';
-        try {
-          await containers.kill(id, query.signal === '' ? 'SIGKILL' : query.signal);
-        } catch (error) {
-          throw cannotKill(id, error);
-        }
+        await containers.kill(id, query.signal === '' ? 'SIGKILL' : query.signal);
         exchange.empty(204);
       },
     }),
@@ -271,11 +267,6 @@ function stopOptions(
     ...(exchange.version >= 42 && query.signal !== '' ? { signal: query.signal } : {}),
     ...(query.t === undefined ? {} : { timeoutSeconds: query.t }),
   };
-}
-
-function cannotKill(id: string, error: unknown): unknown {
-  if (!(error instanceof EngineError) || error.message.startsWith('cannot kill container')) return error;
-  return new EngineError(error.kind, `cannot kill container: ${id}: ${error.message}`, { cause: error });
 }
 
 function parsePlatform(given: string): { os: string; architecture: string; variant?: string } {
