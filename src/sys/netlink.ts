@@ -30,6 +30,7 @@ export interface Netlink {
     peerMac?: string;
     mtu?: number;
   }): void;
+  /** No error when it is gone. Waits for the kernel: some 20 ms. */
   deleteLink(name: string): void;
   setLink(
     name: string,

@@ -76,7 +76,7 @@ test('Netlink names the errno and the kernel’s own words', { skip }, () => {
       body,
       (error) => error instanceof SyscallError && error.errno === errno && text.test(error.message),
     );
-  fails(() => netlink.deleteLink('coracle-none'), 'ENODEV', /^delete link coracle-none: no such device/);
+  netlink.deleteLink('coracle-none');
   fails(() => netlink.createBridge('lo'), 'EEXIST', /^create bridge lo: /);
   fails(() => netlink.addRoute({ destination: 'default', gateway: '240.1.2.3' }), 'ENETUNREACH', /gateway/);
   fails(() => netlink.setLink('coracle-none', { up: true }), 'ENODEV', /coracle-none/);

@@ -6,6 +6,7 @@ import { Server, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { isKind } from '../../src/errors/index.ts';
 import { BridgeNetworks, type BridgeNetworksOptions } from '../../src/network/index.ts';
@@ -38,7 +39,7 @@ function insideTests(): void {
   const netlink = createNetlink(syscall);
   const directory = mkdtempSync(join(tmpdir(), 'coracle-network-'));
   const world = join(directory, 'world');
-  const common = { syscall, netlink, spawner: createSpawner() };
+  const common = { syscall, netlink, spawner: createSpawner(), sandboxesAhead: 0 };
   let number = 0;
 
   const engine = (records: Records, options: Partial<BridgeNetworksOptions> = {}) =>
@@ -274,5 +275,31 @@ function insideTests(): void {
     networks.removeSandbox('a');
     await networks.close();
     assert.deepEqual(bridges(), []);
+  });
+
+  test('createSandbox() takes namespaces made ahead, which close() and sweep() remove', async () => {
+    const records = memoryRecords();
+    const execRoot = join(directory, 'ahead');
+    const made = () => readdirSync(join(execRoot, 'netns')).length;
+    const networks = engine(records, { execRoot, sandboxesAhead: 2 });
+    await networks.open();
+    for (let i = 0; i < 200 && made() < 2; i++) await delay(10);
+    assert.equal(made(), 2);
+    const { id, path } = networks.createSandbox('a');
+    assert.equal(made(), 2);
+    assert.equal(path, join(execRoot, 'netns', id.slice(0, 12)));
+    assert.deepEqual(networks.sandbox('a'), { id, path });
+    networks.sweep(new Set(['a']));
+    assert.equal(networks.sandbox('a')?.id, id);
+    // Killed: what it made ahead is swept by the next.
+    const next = engine(records, { execRoot });
+    await next.open();
+    next.sweep(new Set(['a']));
+    assert.equal(made(), 1);
+    next.removeSandbox('a');
+    assert.equal(next.sandbox('a'), undefined);
+    await networks.close();
+    await next.close();
+    assert.equal(made(), 0);
   });
 }

@@ -82,9 +82,7 @@ export class BridgeNetwork {
 
   /** Takes the endpoint out of a sandbox that lives on. Deleting a link waits for the kernel: some 20 ms. */
   disconnect(endpoint: { hostInterface: string; address: string }): void {
-    if (this.#netlink.linkIndex(endpoint.hostInterface) !== undefined) {
-      this.#netlink.deleteLink(endpoint.hostInterface);
-    }
+    this.#netlink.deleteLink(endpoint.hostInterface);
     this.#addresses.release(endpoint.address);
   }
 

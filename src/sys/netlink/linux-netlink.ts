@@ -89,7 +89,12 @@ class LinuxNetlink implements Netlink {
   }
 
   deleteLink(name: string): void {
-    this.#request(deleteLinkMessage(name), 'delete link', name);
+    try {
+      this.#request(deleteLinkMessage(name), 'delete link', name);
+    } catch (error) {
+      // The kernel deletes links itself when their namespace ends: somewhen, so perhaps just now.
+      if (!(error instanceof SyscallError && error.errno === 'ENODEV')) throw error;
+    }
   }
 
   setLink(name: string, change: Parameters<Netlink['setLink']>[1]): void {
