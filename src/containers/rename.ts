@@ -14,14 +14,7 @@ export function renameContainer(table: ContainerTable, entry: ContainerEntry, ne
     throw new EngineError('conflict', 'container is marked for removal and cannot be renamed');
   }
   try {
-    try {
-      record.name = table.names.reserve(newName, entry.id);
-    } catch (error) {
-      if (!isKind(error, 'conflict')) throw error;
-      throw new EngineError('conflict', `Error when allocating new name: ${errorMessage(error)}`, {
-        cause: error,
-      });
-    }
+    record.name = table.names.reserve(newName, entry.id);
   } catch (error) {
     const kind = isEngineError(error) ? error.kind : 'internal';
     throw new EngineError(kind, `Error when allocating new name: ${errorMessage(error)}`, { cause: error });
