@@ -8,7 +8,7 @@ import { invalid, noSuchContainer, noSuchExec } from './errors.ts';
 import { assertActive } from './kill.ts';
 import { ContainerSession } from './session.ts';
 import { signals } from './signals.ts';
-import { startFailure } from './start-failure.ts';
+import { startFailure, unknownFailure } from './start-failure.ts';
 import type { ContainerTable } from './table.ts';
 
 /** How long an exec session that has ended can be inspected. */
@@ -112,8 +112,7 @@ export async function startExec(
     }
   } catch (error) {
     const failure = startFailure(error);
-    // Whatever the reason: dockerd 20.10 answers 126 for a program that is missing, too.
-    record.exitCode = cannotInvoke;
+    record.exitCode = failure.exitCode === unknownFailure ? cannotInvoke : failure.exitCode;
     endExec(table, entry, exec);
     throw failure.error;
   }

@@ -33,7 +33,7 @@ export async function readContainerArchive(
   try {
     const { stat, archive } = readArchive(table.parts.syscall, viewOf(entry, nameOrId, root.path), path);
     table.publish(entry, 'archive-path', { path });
-    return { stat, archive: closing(archive, root.close) };
+    return { stat, archive: closing(archive, () => root.close()) };
   } catch (error) {
     await root.close();
     throw error;
@@ -86,7 +86,7 @@ export async function exportContainer(
   }
   const root = await openRoot(table, entry);
   table.publish(entry, 'export');
-  return closing(exportTree(table.parts.syscall, { rootPath: root.path }), root.close);
+  return closing(exportTree(table.parts.syscall, { rootPath: root.path }), () => root.close());
 }
 
 function viewOf(entry: ContainerEntry, nameOrId: string, rootPath: string): ContainerView {

@@ -1,10 +1,10 @@
 import { EngineError } from '../errors/index.ts';
 import type { Filters } from './containers.ts';
 
-/** @throws {EngineError} `invalid-parameter` "Invalid filter 'x'" */
+/** @throws {EngineError} `invalid-parameter` "invalid filter 'x'" */
 export function assertKnownFilters(filters: Filters, known: readonly string[]): void {
   for (const name of filters.keys()) {
-    if (!known.includes(name)) throw new EngineError('invalid-parameter', `Invalid filter '${name}'`);
+    if (!known.includes(name)) throw new EngineError('invalid-parameter', `invalid filter '${name}'`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { EngineError, errorMessage, isKind } from '../errors/index.ts';
+import { EngineError, errorMessage, isEngineError, isKind } from '../errors/index.ts';
 import type { ContainerEntry } from './entry.ts';
 import { isRestarting, notRunning } from './errors.ts';
 import { cancelRestart } from './exit.ts';
@@ -18,26 +18,16 @@ export async function killContainer(
   nameOrId: string,
   signal: string,
 ): Promise<void> {
-  const number = signal === '' ? signals.kill : parseSignal(signal);
   try {
+    const number = signal === '' ? signals.kill : parseSignal(signal);
     if (!entry.running) throw notRunning(entry.id);
     if (number === signals.kill) await killAndWait(table, entry);
     else await signalContainer(table, entry, number);
   } catch (error) {
-    if (!isKind(error, 'conflict')) throw error;
-    throw new EngineError(
-      'conflict',
-      `cannot kill container: ${nameOrId}: ${lowerFirst(errorMessage(error))}`,
-      {
-        cause: error,
-      },
-    );
+    const kind = isEngineError(error) ? error.kind : 'internal';
+    const reason = errorMessage(error).replace(/^Container /, 'container ');
+    throw new EngineError(kind, `cannot kill container: ${nameOrId}: ${reason}`, { cause: error });
   }
-}
-
-/** Docker 25 and later write the inner text so. */
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 /** No error when it has ended already. */

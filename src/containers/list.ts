@@ -106,12 +106,12 @@ function testFor(table: ContainerTable, name: string, values: readonly string[])
 
 function assertAmong(name: string, values: readonly string[], allowed: readonly string[]): void {
   for (const value of values) {
-    if (!allowed.includes(value)) throw invalid(`Invalid filter '${name}=${value}'`);
+    if (!allowed.includes(value)) throw invalid(`invalid filter '${name}=${value}'`);
   }
 }
 
 function exitCodeFilter(value: string): number {
-  if (!/^-?\d+$/.test(value)) throw invalid(`Invalid filter 'exited=${value}'`);
+  if (!/^-?\d+$/.test(value)) throw invalid(`invalid filter 'exited=${value}'`);
   return Number(value);
 }
 

@@ -3,7 +3,7 @@ import { EngineError, errorMessage, isEngineError } from '../errors/index.ts';
 /** Exit codes of a container whose start failed, as shells have them. */
 const cannotInvoke = 126;
 const notFound = 127;
-const unknown = 128;
+export const unknownFailure = 128;
 
 /**
  * What a failed start means to Docker's clients: they read exit code and class from the text.
@@ -28,6 +28,6 @@ export function startFailure(error: unknown): { error: EngineError; exitCode: nu
   if (text.includes('executable file not found') || text.includes('no such file or directory')) {
     return invalid(notFound);
   }
-  if (isEngineError(error)) return { error: error as EngineError, exitCode: unknown };
-  return { error: new EngineError('internal', message, { cause: error }), exitCode: unknown };
+  if (isEngineError(error)) return { error: error as EngineError, exitCode: unknownFailure };
+  return { error: new EngineError('internal', message, { cause: error }), exitCode: unknownFailure };
 }

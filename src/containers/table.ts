@@ -237,7 +237,7 @@ export class ContainerTable {
     const wanted = name === '' ? this.options.defaultRuntime : name;
     const runtime = this.options.runtimes[wanted];
     if (runtime === undefined && name !== '' && name !== this.options.defaultRuntime) {
-      throw new EngineError('invalid-parameter', `Unknown runtime specified ${name}`);
+      throw new EngineError('invalid-parameter', `unknown or invalid runtime name: ${name}`);
     }
     return runtime;
   }

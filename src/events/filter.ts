@@ -30,7 +30,7 @@ const actionsWithText = ['health_status', 'exec_create', 'exec_start'];
  */
 export function eventFilter(filters: ReadonlyMap<string, readonly string[]>): EventFilter {
   for (const name of filters.keys()) {
-    if (!known.has(name)) throw new EngineError('invalid-parameter', `Invalid filter '${name}'`);
+    if (!known.has(name)) throw new EngineError('invalid-parameter', `invalid filter '${name}'`);
   }
   const tests: EventFilter[] = [];
   for (const [name, values] of filters) {
