@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, read, readSync, t
 import { promisify } from 'node:util';
 import type { Syscall } from '../../sys/index.ts';
 import { TAR_END, encodeHeader, tarPadding, type TarMember } from '../tar/writer.ts';
-import { readNames, toHostPath } from '../unpack/names.ts';
+import { baseOf, parentOf, readNames, toHostPath } from '../unpack/names.ts';
 import { isWhiteout } from '../unpack/tree-writer.ts';
 import { isOpaque } from './lower-view.ts';
 import { memberOf } from './member.ts';
@@ -57,6 +57,7 @@ export class TreePacker {
     const stack: Frame[] = [openFrame(directory, '', constants.O_RDONLY | constants.O_DIRECTORY)];
     try {
       const name = this.#options.name ?? '';
+      if (stack[0] !== undefined) this.#addMounts(stack[0]);
       if (name !== '')
         yield* this.entry(directoryPath(stack[0]?.fd ?? -1), name, lstatSync(`${directory}/.`));
       if (this.#options.whiteouts === true && isOpaque(this.#syscall, directory))
@@ -84,10 +85,21 @@ export class TreePacker {
         if (this.#options.whiteouts === true && isOpaque(this.#syscall, path))
           this.#whiteout(join(memberName, OPAQUE));
         const below = tryOpenFrame(path, relative);
-        if (below !== undefined) stack.push(below);
+        if (below === undefined) continue;
+        this.#addMounts(below);
+        stack.push(below);
       }
     } finally {
       for (const frame of stack) closeSync(frame.fd);
+    }
+  }
+
+  /** What is mounted where the tree has no name yet, in a container that never ran. */
+  #addMounts(frame: Frame): void {
+    for (const relative of this.#options.mounts?.keys() ?? []) {
+      if (parentOf(relative) !== frame.relative || frame.names.includes(baseOf(relative))) continue;
+      frame.names.push(baseOf(relative));
+      frame.names.sort();
     }
   }
 

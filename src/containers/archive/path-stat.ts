@@ -27,7 +27,7 @@ export function resolvePath(tree: ContainerTree, view: ContainerView, path: stri
     throw new EngineError('internal', `lstat ${cleaned}/: not a directory`, { code: 'ENOTDIR' });
   }
   const endsInDot = path === '.' || path.endsWith('/.');
-  const name = cleaned === '/' ? '/' : endsInDot ? '.' : cleaned.slice(cleaned.lastIndexOf('/') + 1);
+  const name = endsInDot ? '.' : cleaned === '/' ? '/' : cleaned.slice(cleaned.lastIndexOf('/') + 1);
   return { relative, name, stat };
 }
 
