@@ -157,7 +157,7 @@ const archives: [path: string, members: string[]][] = [
   ['/vol', ['vol/', 'vol/back -> /d/e/f', 'vol/inner']],
   ['/x', ['x/', 'x/h.txt']],
   ['/x/h.txt', ['h.txt']],
-  ['/run', ['run/']],
+  ['/run', ['run/', 'run/sock/', 'run/sock/back -> /d/e/f', 'run/sock/inner']],
 ];
 
 for (const [path, members] of archives) {
