@@ -112,6 +112,11 @@ function rawTerminal(): () => void {
   const { stdin } = process;
   if (!stdin.isTTY) return () => {};
   stdin.setRawMode(true);
+  // Node's raw mode leaves the translation of line ends on; full-screen programs break when a lone line feed also
+  // returns to the first column. The container's own terminal has done that translation already.
+  // Loaded here because most calls never need it.
+  const { spawnSync } = process.getBuiltinModule('node:child_process');
+  spawnSync('stty', ['-opost'], { stdio: [0, 'ignore', 'ignore'] });
   return () => {
     stdin.setRawMode(false);
   };
