@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isIPv4 } from 'node:net';
-import { EngineError } from '../errors/index.ts';
+import { EngineError, errorMessage } from '../errors/index.ts';
 import type { RecordCollection, Records } from '../records/index.ts';
 import type { EndpointSettings, NetworkResource } from '../spec/index.ts';
 import type { Netlink, ProcessSpawner, Syscall } from '../sys/index.ts';
@@ -19,6 +19,7 @@ import {
 import { networkResource } from './network-resource.ts';
 import type { AttachRequest, Networks, Sandbox } from './networks.ts';
 import { Firewall } from './nftables/firewall.ts';
+import { tableName, type BridgeRules } from './nftables/ruleset.ts';
 import { Sandboxes } from './sandboxes.ts';
 
 export interface BridgeNetworksOptions {
@@ -54,6 +55,7 @@ export class BridgeNetworks implements Networks {
   readonly #networks = new Map<string, NetworkRecord>();
   readonly #bridges = new Map<string, BridgeNetwork>();
   readonly #endpoints = new Map<string, EndpointRecord>();
+  #repairing = false;
 
   constructor(options: BridgeNetworksOptions) {
     const { records, syscall } = options;
@@ -83,7 +85,7 @@ export class BridgeNetworks implements Networks {
     this.#sandboxes.open();
     const record = this.#openDefaultBridge();
     this.#enableForwarding();
-    await this.#firewall.apply({ bridge: record.name, subnet: record.subnet, masquerade: true });
+    await this.#firewall.apply(rulesOf(record));
     if (await this.#firewall.foreignForwardDrop()) {
       const rule = (condition: string) => `iptables -I DOCKER-USER ${condition} -j ACCEPT`;
       this.#note(
@@ -156,6 +158,7 @@ export class BridgeNetworks implements Networks {
       throw error;
     }
     this.#endpoints.set(key, record);
+    this.#repairFirewall(network);
     return record.settings;
   }
 
@@ -227,6 +230,19 @@ export class BridgeNetworks implements Networks {
     this.#note(
       'net.ipv4.ip_forward was set to 1: this machine now forwards packets where its firewall lets them',
     );
+  }
+
+  /** Somebody flushed the machine's rules (a firewall's restart does): ours are written again, in the background. */
+  #repairFirewall(network: NetworkRecord): void {
+    const bridge = this.#bridges.get(network.id)?.record;
+    if (bridge === undefined || this.#repairing || this.#netlink.firewallTableExists(tableName(bridge.name)))
+      return;
+    this.#repairing = true;
+    this.#note(`the firewall table of ${bridge.name} had been removed by somebody: written again`);
+    this.#firewall
+      .apply(rulesOf(bridge))
+      .catch((error: unknown) => this.#note(`cannot write the firewall table: ${errorMessage(error)}`))
+      .finally(() => (this.#repairing = false));
   }
 
   #plumb(network: NetworkRecord, { containerId, containerName, settings }: AttachRequest): EndpointRecord {
@@ -322,6 +338,12 @@ export class BridgeNetworks implements Networks {
     if (!this.notes.includes(text)) this.notes.push(text);
   }
 }
+
+const rulesOf = (bridge: { name: string; subnet: string }): BridgeRules => ({
+  bridge: bridge.name,
+  subnet: bridge.subnet,
+  masquerade: true,
+});
 
 const ownerOf = (networkId: string): string => `coracle ${networkId}`;
 

@@ -52,6 +52,8 @@ export interface Netlink {
   removeRoute(route: { destination: string; gateway?: string; link?: string }): void;
   routes(): { destination: string; gateway?: string; link?: string; family: 4 | 6; table: number }[];
   addNeighbour(link: string, address: string, mac: string): void;
+  /** True when nftables has this table of the family `inet`. */
+  firewallTableExists(name: string): boolean;
   /** Closes the socket. */
   close(): void;
 }

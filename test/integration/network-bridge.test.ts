@@ -246,6 +246,20 @@ function insideTests(): void {
     await first.close();
   });
 
+  test('attach() writes the firewall table again when somebody flushed it', async () => {
+    const networks = engine(memoryRecords());
+    await networks.open();
+    spawnSync('nft', ['flush', 'ruleset']);
+    assert.equal(netlink.firewallTableExists('coracle_coracle0'), false);
+    attach(networks, 'a');
+    for (let i = 0; i < 200 && !netlink.firewallTableExists('coracle_coracle0'); i++) await delay(10);
+    assert.ok(netlink.firewallTableExists('coracle_coracle0'));
+    assert.match(networks.notes.join('\n'), /had been removed by somebody/);
+    networks.removeSandbox('a');
+    await networks.close();
+    assert.equal(tables(), '');
+  });
+
   test('Two engines with their own records use their own bridges', async () => {
     const [one, two] = [engine(memoryRecords()), engine(memoryRecords())];
     await one.open();

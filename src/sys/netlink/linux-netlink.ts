@@ -20,7 +20,8 @@ import {
   setLinkMessage,
 } from './link-message.ts';
 import type { Message, MessageWriter } from './message.ts';
-import { NetlinkSocket } from './netlink-socket.ts';
+import { NetlinkSocket, netlinkProtocol } from './netlink-socket.ts';
+import { getTableMessage } from './nftables-message.ts';
 
 type NetlinkSyscall = Pick<Syscall, 'socket' | 'close' | 'inNetworkNamespace'>;
 
@@ -32,6 +33,7 @@ export function createNetlink(syscall: NetlinkSyscall): Netlink {
 class LinuxNetlink implements Netlink {
   readonly #syscall: NetlinkSyscall;
   readonly #socket: NetlinkSocket;
+  #netfilter: NetlinkSocket | undefined;
 
   constructor(syscall: NetlinkSyscall) {
     this.#syscall = syscall;
@@ -154,8 +156,20 @@ class LinuxNetlink implements Netlink {
     this.#request(neighbourMessage(this.#indexOf(link), address, mac), 'add neighbour', address);
   }
 
+  firewallTableExists(name: string): boolean {
+    this.#netfilter ??= new NetlinkSocket(this.#syscall, netlinkProtocol.netfilter);
+    try {
+      this.#netfilter.request(getTableMessage(name), 'get table', name);
+      return true;
+    } catch (error) {
+      if (error instanceof SyscallError && error.errno === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
   close(): void {
     this.#socket[Symbol.dispose]();
+    this.#netfilter?.[Symbol.dispose]();
   }
 
   #indexOf(name: string): number {

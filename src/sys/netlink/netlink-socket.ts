@@ -5,7 +5,8 @@ import { attributeText, readAttributes, readMessages, type Message, type Message
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
-const NETLINK_ROUTE = 0;
+/** Protocols of netlink(7). */
+export const netlinkProtocol = { route: 0, netfilter: 12 } as const;
 const SOL_NETLINK = 270;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
@@ -45,7 +46,7 @@ function extendedText(message: Message): string | undefined {
 let receiveBuffer: Buffer | undefined;
 
 /**
- * A socket to rtnetlink in the network namespace of the thread at the time of construction. Requests are answered before
+ * A socket to rtnetlink, or another netlink protocol, in the network namespace of the thread at the time of construction. Requests are answered before
  * send(2) returns, so that waiting is the exception.
  */
 export class NetlinkSocket implements Disposable {
@@ -53,9 +54,9 @@ export class NetlinkSocket implements Disposable {
   readonly #fd: number;
   #sequence = 0;
 
-  constructor(syscall: Pick<Syscall, 'socket' | 'close'>) {
+  constructor(syscall: Pick<Syscall, 'socket' | 'close'>, protocol: number = netlinkProtocol.route) {
     this.#syscall = syscall;
-    this.#fd = syscall.socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+    this.#fd = syscall.socket(AF_NETLINK, SOCK_RAW, protocol);
     const on = Buffer.of(1, 0, 0, 0);
     // Errors without the request echoed, but with the kernel's words; a kernel that cannot do that still works.
     setsockopt(this.#fd, SOL_NETLINK, NETLINK_CAP_ACK, on, 4);
