@@ -37,7 +37,7 @@ export interface BridgeNetworksOptions {
   addressPools?: readonly AddressPoolOption[] | undefined;
   /** Bytes; absent: what the default route's link carries, at most 1500. */
   mtu?: number | undefined;
-  /** Namespaces made ahead, 0 for none; default 3. */
+  /** Namespaces made ahead, 0 for none; default 4. */
   sandboxesAhead?: number | undefined;
 }
 
@@ -68,7 +68,8 @@ export class BridgeNetworks implements Networks {
       syscall,
       directory: join(options.execRoot, 'netns'),
       records: records.collection('network-sandboxes'),
-      aheadCount: options.sandboxesAhead ?? 3,
+      aheadCount: options.sandboxesAhead ?? 4,
+      link: (path) => this.#bridges.get(this.#find('bridge').id)?.makeLink(path, 'eth0'),
     });
     for (const [id, record] of this.#networkRecords.entries()) this.#networks.set(id, record);
     for (const [key, record] of this.#endpointRecords.entries()) this.#endpoints.set(key, record);
@@ -82,8 +83,8 @@ export class BridgeNetworks implements Networks {
     ] as const) {
       if (this.#byName(name) === undefined) this.#save(newNetwork(name, driver));
     }
-    this.#sandboxes.open();
     const record = this.#openDefaultBridge();
+    this.#sandboxes.open();
     this.#enableForwarding();
     await this.#firewall.apply(rulesOf(record));
     if (await this.#firewall.foreignForwardDrop()) {
@@ -116,10 +117,10 @@ export class BridgeNetworks implements Networks {
     return this.#resource(this.#find(nameOrId));
   }
 
-  createSandbox(containerId: string): Sandbox {
+  createSandbox(containerId: string, options: { network?: string } = {}): Sandbox {
     // Left from a start that failed half-way: a start never inherits.
     this.removeSandbox(containerId);
-    return this.#sandboxes.create(containerId);
+    return this.#sandboxes.create(containerId, options.network === 'bridge' || options.network === 'default');
   }
 
   sandbox(containerId: string): Sandbox | undefined {
@@ -190,6 +191,7 @@ export class BridgeNetworks implements Networks {
     const known = new Set([...this.#endpoints.values()].map(({ hostInterface }) => hostInterface));
     for (const { record } of this.#bridges.values()) {
       const bridge = this.#netlink.linkIndex(record.name);
+      for (const name of this.#sandboxes.unusedLinks()) known.add(name);
       for (const { name, master } of this.#netlink.links()) {
         if (master === bridge && /^cor[0-9a-f]{7}$/.test(name) && !known.has(name))
           this.#netlink.deleteLink(name);
@@ -266,7 +268,14 @@ export class BridgeNetworks implements Networks {
     }
     let number = 0;
     while (interfaces.has(`eth${number}`)) number++;
+    let madeAhead = this.#sandboxes.takeLink(containerId);
+    if (madeAhead !== undefined && (network.name !== 'bridge' || number !== 0)) {
+      // Another network comes first after all, and `eth0` is its name to have.
+      this.#netlink.deleteLink(madeAhead);
+      madeAhead = undefined;
+    }
     const made = bridge.connect({
+      madeAhead,
       sandboxPath: sandbox.path,
       interface: `eth${number}`,
       mac: settings.MacAddress === undefined || settings.MacAddress === '' ? undefined : settings.MacAddress,

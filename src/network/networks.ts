@@ -30,8 +30,11 @@ export interface Networks {
   list(): NetworkResource[];
   /** By name, id or unique id prefix. @throws {EngineError} `not-found` "network x not found" */
   inspect(nameOrId: string): NetworkResource;
-  /** A namespace for the container, `lo` up, no endpoints. */
-  createSandbox(containerId: string): Sandbox;
+  /**
+   * A namespace for the container, `lo` up, no endpoints.
+   * @param options.network what will be attached first: for the default bridge a link made ahead is used.
+   */
+  createSandbox(containerId: string, options?: { network?: string }): Sandbox;
   sandbox(containerId: string): Sandbox | undefined;
   /** Releases its endpoints and addresses, removes the namespace; no error when gone. */
   removeSandbox(containerId: string): void;

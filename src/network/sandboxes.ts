@@ -10,11 +10,18 @@ type NamespaceSyscall = Pick<
   'createNetworkNamespace' | 'removeNetworkNamespace' | 'inNetworkNamespace'
 >;
 
+/** A namespace that no container has yet; with the name of the host's end of the link that is in it already. */
+interface Prepared {
+  id: string;
+  hostInterface: string | undefined;
+}
+
 const REFILL_DELAY_MS = 50;
 
 /**
  * The network namespaces of containers, bound at `<directory>/<first 12 hex of the sandbox id>`. Some are made ahead while
- * the engine is idle: making one takes most of a millisecond.
+ * the engine is idle, one of them bare and the others with a link to the default bridge: namespace and link take most of a
+ * millisecond each.
  */
 export class Sandboxes {
   readonly #syscall: NamespaceSyscall;
@@ -22,7 +29,10 @@ export class Sandboxes {
   readonly #records: RecordCollection<{ id: string }>;
   readonly #aheadCount: number;
   readonly #ids = new Map<string, string>();
-  #ahead: string[] = [];
+  readonly #link: (sandboxPath: string) => string | undefined;
+  /** Links made ahead that the container's first endpoint has not taken yet, by container. */
+  readonly #unusedLinks = new Map<string, string>();
+  #ahead: Prepared[] = [];
   #refill: NodeJS.Timeout | undefined;
 
   constructor(options: {
@@ -30,11 +40,14 @@ export class Sandboxes {
     directory: string;
     records: RecordCollection<{ id: string }>;
     aheadCount: number;
+    /** Makes a link from the default bridge into a namespace, named `eth0` there; undefined when there is no bridge. */
+    link: (sandboxPath: string) => string | undefined;
   }) {
     this.#syscall = options.syscall;
     this.#directory = options.directory;
     this.#records = options.records;
     this.#aheadCount = options.aheadCount;
+    this.#link = options.link;
     for (const [containerId, { id }] of this.#records.entries()) this.#ids.set(containerId, id);
   }
 
@@ -48,12 +61,15 @@ export class Sandboxes {
   close(): void {
     clearTimeout(this.#refill);
     this.#refill = undefined;
-    for (const id of this.#ahead) this.#syscall.removeNetworkNamespace(this.#path(id));
+    for (const { id } of this.#ahead) this.#syscall.removeNetworkNamespace(this.#path(id));
     this.#ahead = [];
   }
 
-  create(containerId: string): Sandbox {
-    const id = this.#ahead.pop() ?? this.#make();
+  /** @param linked it will have the default bridge's `eth0` first. */
+  create(containerId: string, linked = false): Sandbox {
+    const at = this.#ahead.findIndex(({ hostInterface }) => (hostInterface !== undefined) === linked);
+    const [prepared] = at < 0 ? [] : this.#ahead.splice(at, 1);
+    const { id, hostInterface } = prepared ?? this.#make(false);
     try {
       this.#records.put(containerId, { id });
     } catch (error) {
@@ -61,6 +77,7 @@ export class Sandboxes {
       throw error;
     }
     this.#ids.set(containerId, id);
+    if (hostInterface !== undefined) this.#unusedLinks.set(containerId, hostInterface);
     this.#scheduleRefill();
     return { id, path: this.#path(id) };
   }
@@ -68,6 +85,19 @@ export class Sandboxes {
   get(containerId: string): Sandbox | undefined {
     const id = this.#ids.get(containerId);
     return id === undefined ? undefined : { id, path: this.#path(id) };
+  }
+
+  /** Gives away the link made ahead in the container's namespace; undefined when there is none. */
+  takeLink(containerId: string): string | undefined {
+    const hostInterface = this.#unusedLinks.get(containerId);
+    this.#unusedLinks.delete(containerId);
+    return hostInterface;
+  }
+
+  /** Host ends of links that no endpoint has yet. */
+  unusedLinks(): string[] {
+    const ahead = this.#ahead.flatMap(({ hostInterface }) => hostInterface ?? []);
+    return [...this.#unusedLinks.values(), ...ahead];
   }
 
   /** True when the namespace is still bound (it is not after a reboot). */
@@ -82,6 +112,7 @@ export class Sandboxes {
     this.#syscall.removeNetworkNamespace(sandbox.path);
     this.#records.delete(containerId);
     this.#ids.delete(containerId);
+    this.#unusedLinks.delete(containerId);
   }
 
   containers(): string[] {
@@ -90,7 +121,9 @@ export class Sandboxes {
 
   /** Removes namespaces that no record knows: made ahead, or half made, by an engine that was killed. */
   sweepUnknown(): void {
-    const known = new Set([...this.#ids.values(), ...this.#ahead].map((id) => id.slice(0, 12)));
+    const known = new Set(
+      [...this.#ids.values(), ...this.#ahead.map(({ id }) => id)].map((id) => id.slice(0, 12)),
+    );
     for (const name of readdirSync(this.#directory)) {
       if (!known.has(name)) this.#syscall.removeNetworkNamespace(join(this.#directory, name));
     }
@@ -100,17 +133,17 @@ export class Sandboxes {
     return join(this.#directory, id.slice(0, 12));
   }
 
-  #make(): string {
+  #make(linked: boolean): Prepared {
     const id = randomBytes(32).toString('hex');
     const path = this.#path(id);
     this.#syscall.createNetworkNamespace(path);
     try {
       this.#syscall.inNetworkNamespace(path, disableIpv6OnNewLinks);
+      return { id, hostInterface: linked ? this.#link(path) : undefined };
     } catch (error) {
       this.#syscall.removeNetworkNamespace(path);
       throw error;
     }
-    return id;
   }
 
   #scheduleRefill(): void {
@@ -119,7 +152,8 @@ export class Sandboxes {
       this.#refill = undefined;
       try {
         // One at a time: each blocks the engine for a moment.
-        this.#ahead.push(this.#make());
+        const hasBare = this.#ahead.some(({ hostInterface }) => hostInterface === undefined);
+        this.#ahead.push(this.#make(hasBare));
       } catch {
         // Out of something; create() will say so to whom it concerns.
         return;

@@ -299,8 +299,18 @@ function insideTests(): void {
     await networks.open();
     for (let i = 0; i < 200 && made() < 2; i++) await delay(10);
     assert.equal(made(), 2);
-    const { id, path } = networks.createSandbox('a');
+    const { id, path } = networks.createSandbox('a', { network: 'bridge' });
     assert.equal(made(), 2);
+    const ports = () => netlink.links().filter(({ name }) => /^cor[0-9a-f]{7}$/.test(name)).length;
+    assert.equal(ports(), 1);
+    const given = networks.attach({ containerId: 'a', containerName: 'a', network: 'bridge', settings: {} });
+    assert.equal(ports(), 1);
+    assert.equal(given.MacAddress, '02:42:ac:12:00:02');
+    netlink.inNamespace(path, (own) => {
+      const link = own.links().find(({ name }) => name === 'eth0');
+      assert.deepEqual([link?.mac, link?.up], ['02:42:ac:12:00:02', true]);
+      assert.equal(own.routes().find(({ destination }) => destination === 'default')?.gateway, '172.18.0.1');
+    });
     assert.equal(path, join(execRoot, 'netns', id.slice(0, 12)));
     assert.deepEqual(networks.sandbox('a'), { id, path });
     networks.sweep(new Set(['a']));

@@ -39,8 +39,22 @@ export class BridgeNetwork {
     }
   }
 
+  /** A veth pair from the bridge into the namespace, its end there still down. Returns the name of the host's end. */
+  makeLink(sandboxPath: string, name: string, mac?: string): string {
+    const hostInterface = `cor${randomBytes(4).toString('hex').slice(0, 7)}`;
+    this.#netlink.createVeth({
+      name: hostInterface,
+      bridge: this.record.name,
+      peerName: name,
+      peerNamespace: sandboxPath,
+      ...(mac === undefined ? {} : { peerMac: mac }),
+      mtu: this.record.mtu,
+    });
+    return hostInterface;
+  }
+
   /**
-   * A veth pair from the bridge into the namespace, with address and, when asked, the default route.
+   * A link into the namespace, or the one that was made ahead, with address and, when asked, the default route.
    * @throws {EngineError} `unavailable` when the subnet is full; SyscallError; nothing is left then.
    */
   connect(request: {
@@ -49,32 +63,25 @@ export class BridgeNetwork {
     mac: string | undefined;
     address: string | undefined;
     defaultRoute: boolean;
+    /** Host's end of a link that makeLink() made under the same name. */
+    madeAhead: string | undefined;
   }): BridgeEndpoint {
-    const { name: bridge, gateway, mtu } = this.record;
+    const { gateway } = this.record;
     if (request.address !== undefined) this.#addresses.reserve(request.address);
     const address = request.address ?? this.#addresses.allocate();
-    const hostInterface = `cor${randomBytes(4).toString('hex').slice(0, 7)}`;
-    let made = false;
+    const prefixLength = this.#prefixLength;
+    let hostInterface = request.madeAhead;
     try {
       const mac = request.mac ?? macOf(address);
-      this.#netlink.createVeth({
-        name: hostInterface,
-        bridge,
-        peerName: request.interface,
-        peerNamespace: request.sandboxPath,
-        peerMac: mac,
-        mtu,
-      });
-      made = true;
+      hostInterface ??= this.makeLink(request.sandboxPath, request.interface, mac);
       this.#netlink.inNamespace(request.sandboxPath, (inside) => {
-        inside.setLink(request.interface, { up: true });
-        inside.addAddress(request.interface, `${address}/${this.#prefixLength}`);
+        inside.setLink(request.interface, request.madeAhead === undefined ? { up: true } : { mac, up: true });
+        inside.addAddress(request.interface, `${address}/${prefixLength}`);
         if (request.defaultRoute) inside.addRoute({ destination: 'default', gateway });
       });
-      const prefixLength = this.#prefixLength;
       return { interface: request.interface, hostInterface, address, prefixLength, gateway, mac };
     } catch (error) {
-      if (made) this.#netlink.deleteLink(hostInterface);
+      if (hostInterface !== undefined) this.#netlink.deleteLink(hostInterface);
       this.#addresses.release(address);
       throw error;
     }
