@@ -20,6 +20,8 @@ need crun crun
 need conmon conmon
 need nft nftables
 [ -x /usr/bin/tini-static ] || missing="$missing tini"
+# The Node.js binary from npm links to it.
+ldconfig -p | grep -q 'libatomic\.so\.1' || missing="$missing libatomic1"
 [ -x /bin/busybox ] || missing="$missing busybox-static"
 if [ -n "$missing" ]; then
   [ "$(id -u)" = 0 ] || fail "must be root to install:$missing"
