@@ -25,7 +25,7 @@ export function prepareNetwork(table: ContainerTable, entry: ContainerEntry): Ne
   const namespacePaths: { network?: string } = {};
   if (mode !== 'host') {
     const { networks } = table.parts;
-    const sandbox = networks.createSandbox(entry.id);
+    const sandbox = networks.createSandbox(entry.id, { network: mode });
     record.sandbox = { id: sandbox.id, path: sandbox.path };
     namespacePaths.network = sandbox.path;
   }

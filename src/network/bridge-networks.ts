@@ -129,14 +129,14 @@ export class BridgeNetworks implements Networks {
 
   removeSandbox(containerId: string): void {
     const sandbox = this.#sandboxes.get(containerId);
+    const endpoints = [...this.#endpoints].filter(([, endpoint]) => endpoint.containerId === containerId);
+    if (sandbox === undefined && endpoints.length === 0) return;
+    for (const [, endpoint] of endpoints) {
+      const plumbed = plumbingOf(endpoint);
+      if (plumbed !== undefined) this.#bridges.get(endpoint.networkId)?.abandon(plumbed, sandbox?.path ?? '');
+    }
     this.#options.records.transaction(() => {
-      for (const [key, endpoint] of this.#endpoints) {
-        if (endpoint.containerId !== containerId) continue;
-        const plumbed = plumbingOf(endpoint);
-        if (plumbed !== undefined)
-          this.#bridges.get(endpoint.networkId)?.abandon(plumbed, sandbox?.path ?? '');
-        this.#forget(key);
-      }
+      for (const [key] of endpoints) this.#forget(key);
       this.#sandboxes.remove(containerId);
     });
   }
