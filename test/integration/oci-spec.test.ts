@@ -21,6 +21,7 @@ import { after, before, describe, test } from 'node:test';
 import { buildExecProcess, buildSpec, capabilitiesInMask } from '../../src/containers/oci-spec/index.ts';
 import { specInput } from '../../src/containers/oci-spec/test-input.ts';
 import { copyTree } from '../../src/containers/mounts/copy-tree.ts';
+import { mountOf, readHostMounts } from '../../src/containers/mounts/propagation.ts';
 import { bindOptions } from '../../src/containers/mounts/runtime-options.ts';
 import { LinuxCgroups, linuxSyscall, mountFlags } from '../../src/sys/index.ts';
 
@@ -333,6 +334,8 @@ for (const { runtime, path } of runtimes)
               propagation: 'rprivate',
               nonRecursive: false,
               readOnlyRecursion: 'if-possible',
+              sourceOptions: [],
+              sourceIsDirectory: true,
             }),
           },
         ];
@@ -341,6 +344,51 @@ for (const { runtime, path } of runtimes)
         assert.match(run(script, { mounts: bind(false) }).output, /^touch.*Read-only.*\ntouch.*Read-only/);
       } finally {
         syscall.unmount(join(source, 'below'));
+      }
+    });
+
+    test('a bind of a file is read-only', () => {
+      const source = join(directory, `${runtime}-file`);
+      writeFileSync(source, 'content');
+      const options = bindOptions({
+        writable: false,
+        propagation: '',
+        nonRecursive: false,
+        readOnlyRecursion: 'if-possible',
+        sourceOptions: [],
+        sourceIsDirectory: false,
+      });
+      const mounts = [{ destination: '/file', type: 'bind', source, options }];
+      assert.deepEqual(lines('cat /file; echo; echo x 2>/dev/null >/file || echo refused', { mounts }), [
+        'content',
+        'refused',
+      ]);
+    });
+
+    test("a bind keeps what the host's mount forbids", () => {
+      const source = join(directory, `${runtime}-locked`);
+      mkdirSync(source);
+      const { nosuid, nodev, noexec, bind, remount, readOnly } = mountFlags;
+      const flags = nosuid | nodev | noexec;
+      syscall.mount('tmpfs', source, 'tmpfs', flags, null);
+      try {
+        // Read-only as a mount, not as a file system.
+        syscall.mount('none', source, null, bind | remount | readOnly | flags, null);
+        const options = bindOptions({
+          writable: true,
+          propagation: '',
+          nonRecursive: false,
+          readOnlyRecursion: 'if-possible',
+          sourceOptions: mountOf(source, readHostMounts()).options,
+          sourceIsDirectory: true,
+        });
+        const mounts = [{ destination: '/m', type: 'bind', source, options }];
+        assert.match(
+          run('grep " /m " /proc/mounts', { mounts }).output,
+          /^tmpfs \/m tmpfs ro,nosuid,nodev,noexec,/,
+        );
+      } finally {
+        syscall.unmount(source);
       }
     });
 

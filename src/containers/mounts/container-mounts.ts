@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { EngineError, errorMessage } from '../../errors/index.ts';
 import type { EventBus } from '../../events/index.ts';
 import type { MountPoint, RuntimeMount } from '../../spec/index.ts';
@@ -15,7 +15,7 @@ import {
   type MountPlan,
   type MountedContainer,
 } from './plan.ts';
-import { checkPropagation } from './propagation.ts';
+import { checkPropagation, mountOf, readHostMounts, type HostMount } from './propagation.ts';
 import { bindOptions } from './runtime-options.ts';
 import { SharedMemory } from './shared-memory.ts';
 import { tmpfsMountOptions } from './tmpfs-options.ts';
@@ -88,16 +88,24 @@ export class ContainerMounts {
     }));
     const result: RuntimeMount[] = [...tmpfs];
     const covered = new Set(tmpfs.map((mount) => mount.destination));
+    const binds: Bind[] = [];
     try {
       for (const point of mounts) {
         if (covered.has(point.Destination)) continue;
-        result.push(await this.#mount(container, point, specs.get(point.Destination), options));
         covered.add(point.Destination);
+        const spec = specs.get(point.Destination);
+        if (point.Type === 'tmpfs') result.push(tmpfsMount(point, spec));
+        else if (point.Type === 'volume')
+          binds.push({ point, spec, source: await this.#acquireVolume(container, point, spec, options) });
+        else binds.push({ point, spec, source: prepareBindSource(point, spec) });
       }
       const shm = covered.has('/dev/shm')
         ? undefined
         : this.#sharedMemory.acquire(id, hostConfig.IpcMode, hostConfig.ShmSize);
-      if (shm !== undefined) result.push(shm);
+      if (shm !== undefined) binds.push({ point: sharedMemoryPoint, spec: undefined, source: shm });
+      // Read after volumes have been mounted, and only when there is something to look up.
+      const hostMounts = binds.length === 0 ? [] : readHostMounts();
+      for (const bind of binds) result.push(bindMount(bind, hostMounts));
     } catch (error) {
       try {
         await this.release(container);
@@ -107,50 +115,6 @@ export class ContainerMounts {
       throw error;
     }
     return result.toSorted((a, b) => depth(a.destination) - depth(b.destination));
-  }
-
-  async #mount(
-    container: MountedContainer,
-    point: MountPoint,
-    spec: MountSpec | undefined,
-    options: { rootPath: string; populate: boolean },
-  ): Promise<RuntimeMount> {
-    const destination = point.Destination;
-    if (point.Type === 'tmpfs')
-      return {
-        destination,
-        type: 'tmpfs',
-        source: 'tmpfs',
-        options: tmpfsMountOptions(spec?.tmpfsOptions ?? (point.RW ? '' : 'ro')),
-      };
-    const source =
-      point.Type === 'volume'
-        ? await this.#acquireVolume(container, point, spec, options)
-        : prepareBindSource(point, spec);
-    const propagation = this.#usablePropagation(source, point.Propagation, spec);
-    return {
-      destination,
-      type: 'bind',
-      source,
-      options: bindOptions({
-        writable: point.RW,
-        propagation,
-        nonRecursive: spec?.nonRecursive === true,
-        readOnlyRecursion: spec?.readOnlyRecursion ?? 'if-possible',
-      }),
-    };
-  }
-
-  /** What we chose ourselves for a bind near the data root gives way where the host's mount cannot do it. */
-  #usablePropagation(source: string, propagation: string, spec: MountSpec | undefined): string {
-    if (propagation === '') return '';
-    try {
-      checkPropagation(source, propagation);
-      return propagation;
-    } catch (error) {
-      if (propagation === 'rslave' && spec?.propagation === undefined) return defaultPropagation;
-      throw error;
-    }
   }
 
   async #acquireVolume(
@@ -241,6 +205,64 @@ export class ContainerMounts {
     const held = this.#held.get(containerId);
     if (held === undefined) this.#held.set(containerId, new Set([name]));
     else held.add(name);
+  }
+}
+
+interface Bind {
+  point: MountPoint;
+  spec: MountSpec | undefined;
+  source: string;
+}
+
+const sharedMemoryPoint: MountPoint = {
+  Type: 'bind',
+  Source: '',
+  Destination: '/dev/shm',
+  Mode: '',
+  RW: true,
+  Propagation: defaultPropagation,
+};
+
+function tmpfsMount(point: MountPoint, spec: MountSpec | undefined): RuntimeMount {
+  return {
+    destination: point.Destination,
+    type: 'tmpfs',
+    source: 'tmpfs',
+    options: tmpfsMountOptions(spec?.tmpfsOptions ?? (point.RW ? '' : 'ro')),
+  };
+}
+
+function bindMount({ point, spec, source }: Bind, hostMounts: readonly HostMount[]): RuntimeMount {
+  const mount = mountOf(source, hostMounts);
+  return {
+    destination: point.Destination,
+    type: 'bind',
+    source,
+    options: bindOptions({
+      writable: point.RW,
+      propagation: usablePropagation(source, mount, point.Propagation, spec),
+      nonRecursive: spec?.nonRecursive === true,
+      readOnlyRecursion: spec?.readOnlyRecursion ?? 'if-possible',
+      sourceOptions: mount.options,
+      sourceIsDirectory: statSync(source).isDirectory(),
+    }),
+  };
+}
+
+/** What we chose ourselves for a bind near the data root gives way where the host's mount cannot do it. */
+function usablePropagation(
+  source: string,
+  mount: HostMount,
+  propagation: string,
+  spec: MountSpec | undefined,
+): string {
+  if (propagation === '') return '';
+  try {
+    checkPropagation(source, mount, propagation);
+    return propagation;
+  } catch (error) {
+    if (propagation === 'rslave' && spec?.propagation === undefined) return defaultPropagation;
+    throw error;
   }
 }
 

@@ -4,7 +4,7 @@ import type { MountRequest } from '../../spec/index.ts';
 import { isMountMode, parseBind, parseMountRequest, parseVolumesFrom, type MountSpec } from './mount-spec.ts';
 import { bindOptions } from './runtime-options.ts';
 import { tmpfsMountOptions } from './tmpfs-options.ts';
-import { mountOf } from './propagation.ts';
+import { mountOf, readHostMounts } from './propagation.ts';
 
 const binds: [string, Partial<MountSpec>][] = [
   ['/data', { type: 'volume', source: '', destination: '/data', readOnly: false, copyUp: true }],
@@ -197,6 +197,8 @@ test('bindOptions() makes read-only recursive where the kernel can', () => {
     propagation: '',
     nonRecursive: false,
     readOnlyRecursion: 'if-possible',
+    sourceOptions: ['rw', 'relatime'],
+    sourceIsDirectory: true,
   } as const;
   assert.deepEqual(bindOptions(mount, '6.1.0-13-amd64'), ['rbind', 'rro', 'rprivate']);
   assert.deepEqual(bindOptions(mount, '5.11.0'), ['rbind', 'ro', 'rprivate']);
@@ -209,16 +211,38 @@ test('bindOptions() makes read-only recursive where the kernel can', () => {
     'bind',
     'shared',
   ]);
+  assert.deepEqual(bindOptions({ ...mount, sourceIsDirectory: false }, '6.1.0'), ['rbind', 'ro', 'rprivate']);
   assert.throws(() => bindOptions({ ...mount, readOnlyRecursion: 'force' }, '5.4.0'), /rro is not supported/);
 });
 
-test('mountOf() finds the innermost and latest mount and how it propagates', () => {
-  const mountinfo = [
-    '1 0 254:0 / / rw - ext4 /dev/vda rw',
-    '2 1 0:5 / /usr rw shared:7 master:3 - tmpfs none rw',
-    '3 2 0:6 / /usr/with\\040space rw - tmpfs none rw',
-    '4 1 0:7 / /usr rw master:9 - tmpfs none rw',
-  ].join('\n');
-  assert.deepEqual(mountOf('/usr/bin', mountinfo), { mountPoint: '/usr', shared: false, slave: true });
-  assert.deepEqual(mountOf('/etc', mountinfo), { mountPoint: '/', shared: false, slave: false });
+test('bindOptions() keeps what the mount of the source forbids', () => {
+  const options = bindOptions({
+    writable: true,
+    propagation: '',
+    nonRecursive: false,
+    readOnlyRecursion: 'if-possible',
+    sourceOptions: ['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'relatime'],
+    sourceIsDirectory: true,
+  });
+  assert.deepEqual(options, ['rbind', 'ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'rprivate']);
+});
+
+test('mountOf() finds the innermost and latest mount, its options and how it propagates', () => {
+  const mounts = readHostMounts(
+    [
+      '1 0 254:0 / / rw - ext4 /dev/vda rw',
+      '2 1 0:5 / /usr rw shared:7 master:3 - tmpfs none rw',
+      '3 2 0:6 / /usr/with\\040space rw - tmpfs none rw',
+      '4 1 0:7 / /usr ro,nosuid master:9 - tmpfs none rw',
+      '',
+    ].join('\n'),
+  );
+  assert.equal(mounts[2]?.mountPoint, '/usr/with space');
+  assert.deepEqual(mountOf('/usr', mounts), {
+    mountPoint: '/usr',
+    options: ['ro', 'nosuid'],
+    shared: false,
+    slave: true,
+  });
+  assert.equal(mountOf('/etc', mounts).mountPoint, '/');
 });

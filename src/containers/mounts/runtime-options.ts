@@ -7,6 +7,8 @@ function kernelHasRecursiveReadOnly(kernelRelease: string): boolean {
   return major > 5 || (major === 5 && minor >= 12);
 }
 
+const lockedOptions = new Set(['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'nodiratime']);
+
 /** Options of a bind mount in the runtime's words. */
 export function bindOptions(
   mount: {
@@ -15,6 +17,9 @@ export function bindOptions(
     propagation: string;
     nonRecursive: boolean;
     readOnlyRecursion: 'if-possible' | 'never' | 'force';
+    /** Options of the mount that the source is on. */
+    sourceOptions: readonly string[];
+    sourceIsDirectory: boolean;
   },
   kernelRelease = release(),
 ): string[] {
@@ -23,8 +28,13 @@ export function bindOptions(
     const recursive = mount.readOnlyRecursion !== 'never' && kernelHasRecursiveReadOnly(kernelRelease);
     if (mount.readOnlyRecursion === 'force' && !recursive)
       throw new EngineError('invalid-parameter', 'rro is not supported: kernel version is older than 5.12');
-    options.push(recursive ? 'rro' : 'ro');
+    // There is nothing below a file, and crun 1.8 takes the mount point of `rro` for a directory.
+    options.push(recursive && mount.sourceIsDirectory ? 'rro' : 'ro');
   }
+  // crun remounts each bind with the options it was told and no others: a mount that is read-only or `nosuid` on the
+  // host would be neither in the container.
+  for (const option of mount.sourceOptions)
+    if (lockedOptions.has(option) && !options.includes(option)) options.push(option);
   options.push(mount.propagation === '' ? 'rprivate' : mount.propagation);
   return options;
 }

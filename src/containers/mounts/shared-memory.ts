@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, SyscallError } from '../../errors/index.ts';
-import type { RuntimeMount } from '../../spec/index.ts';
 import { mountFlags, unmountFlags, type Syscall } from '../../sys/index.ts';
 
 /**
@@ -17,16 +16,16 @@ export class SharedMemory {
     this.#syscall = syscall;
   }
 
-  /** The mount for this mode, made when it is the container's own; undefined for `private` and `none`. */
-  acquire(containerId: string, ipcMode: string, sizeBytes: number): RuntimeMount | undefined {
+  /** The host path for this mode, made when it is the container's own; undefined for `private` and `none`. */
+  acquire(containerId: string, ipcMode: string, sizeBytes: number): string | undefined {
     if (ipcMode === 'host') {
       if (!existsSync('/dev/shm'))
         throw new EngineError('internal', '/dev/shm is not mounted, but must be for --ipc=host');
-      return bind('/dev/shm');
+      return '/dev/shm';
     }
     if (ipcMode.startsWith('container:')) {
       const donor = ipcMode.slice('container:'.length);
-      if (existsSync(this.#path(donor))) return bind(this.#path(donor));
+      if (existsSync(this.#path(donor))) return this.#path(donor);
       throw new EngineError(
         'invalid-parameter',
         `failed to join IPC namespace: container ${donor}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
@@ -44,7 +43,7 @@ export class SharedMemory {
       rmdirSync(path);
       throw error;
     }
-    return bind(path);
+    return path;
   }
 
   /** No error when there is none. */
@@ -63,8 +62,4 @@ export class SharedMemory {
   #path(containerId: string): string {
     return join(this.#root, containerId);
   }
-}
-
-function bind(source: string): RuntimeMount {
-  return { destination: '/dev/shm', type: 'bind', source, options: ['rbind', 'rprivate'] };
 }
