@@ -7,7 +7,7 @@ import { anyArgs, type Command } from './command.ts';
 /** How to start the daemon: next to the bundle of this client, or from source. */
 function daemonCommand(): string[] {
   const here = dirname(process.argv[1] ?? '');
-  for (const entry of [join(here, 'daemon.mjs'), join(here, '../daemon/main.ts')]) {
+  for (const entry of [join(here, 'daemon.mjs'), join(here, '../daemon/entry.ts')]) {
     if (existsSync(entry))
       return [
         process.execPath,

@@ -21,7 +21,7 @@ export interface Listing<T> {
 export interface RenderOptions {
   format: string;
   quiet?: boolean;
-  /** Run through the template when there is nothing to list, so that a wrong template is told all the same. */
+  /** Run through the format first, so that a wrong template is told before anything is printed, even without items. */
   probe?: unknown;
 }
 
@@ -126,14 +126,16 @@ function resolveFormat<T>(
 
 /** Prints a list of things as the format says. */
 export function render<T>(cli: Cli, listing: Listing<T>, items: readonly T[], options: RenderOptions): void {
+  if (options.probe !== undefined) {
+    const probe = parsed(unescape(options.format));
+    run(() => probe.run(new Row(options.probe as T, listing)));
+  }
   const format = resolveFormat(listing, options);
   const template = parsed(unescape(format.template));
   if (format.json) {
     cli.out(items.map((item) => `${goJson(new Row(item, listing))}\n`).join(''));
     return;
   }
-  if (items.length === 0 && options.probe !== undefined)
-    run(() => template.run(new Row(options.probe as T, listing)));
   const rows = items.map((item) => `${run(() => template.run(new Row(item, listing)))}\n`);
   if (!format.table) {
     cli.out(rows.join(''));

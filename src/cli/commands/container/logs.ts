@@ -1,8 +1,18 @@
 import { StreamDemuxer } from '../../../client/index.ts';
 import { exactArgs, type Command } from '../../command.ts';
-import { bool, text } from '../../flags/flags.ts';
+import { bool, text, type Parsed } from '../../flags/flags.ts';
 import { apiTime } from '../../opts/time.ts';
 import { segment } from '../each.ts';
+
+function timeOf(flags: Parsed, name: string): string {
+  try {
+    return apiTime(flags.text(name));
+  } catch (error) {
+    throw new Error(`invalid value for ${JSON.stringify(name)}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
 
 export const logs: Command = {
   synopsis: '[OPTIONS] CONTAINER',
@@ -24,8 +34,8 @@ export const logs: Command = {
       query: {
         stdout: 1,
         stderr: 1,
-        since: apiTime(flags.text('since')) || undefined,
-        until: apiTime(flags.text('until')) || undefined,
+        since: timeOf(flags, 'since') || undefined,
+        until: timeOf(flags, 'until') || undefined,
         timestamps: flags.bool('timestamps') ? 1 : undefined,
         follow: flags.bool('follow') ? 1 : undefined,
         details: flags.bool('details') ? 1 : undefined,
