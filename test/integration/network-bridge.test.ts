@@ -16,28 +16,32 @@ import { createNetlink, createSpawner, linuxSyscall } from '../../src/sys/index.
 const execFile = promisify(execFileCallback);
 const AF_INET = 2;
 const SOCK_STREAM = 1;
-const inside = process.env['CORACLE_TEST_IN_NAMESPACE'] === '1';
+const directory = process.env['CORACLE_TEST_NETWORK_DIRECTORY'];
 
-if (!inside) {
-  // The machine's own links and firewall are not touched: the tests below run in a network namespace of their own.
+if (directory === undefined) {
+  // The machine's own links, mounts and firewall are not touched, whatever fails: the tests below run in namespaces.
   test('BridgeNetworks', { skip: process.getuid?.() === 0 ? false : 'needs root' }, () => {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-    const argv = ['--net', process.execPath, '--test-reporter=spec', import.meta.filename];
-    const result = spawnSync('unshare', argv, {
-      env: { ...env, CORACLE_TEST_IN_NAMESPACE: '1' },
-      encoding: 'utf8',
-      timeout: 60_000,
-    });
-    assert.equal(result.status, 0, result.stdout + result.stderr);
+    const temporary = mkdtempSync(join(tmpdir(), 'coracle-network-'));
+    const argv = ['--net', '--mount', process.execPath, '--test-reporter=spec', import.meta.filename];
+    try {
+      const result = spawnSync('unshare', argv, {
+        env: { ...env, CORACLE_TEST_NETWORK_DIRECTORY: temporary },
+        encoding: 'utf8',
+        timeout: 60_000,
+      });
+      assert.equal(result.status, 0, result.stdout + result.stderr);
+    } finally {
+      rmSync(temporary, { recursive: true });
+    }
   });
 } else {
-  void describe('BridgeNetworks', insideTests);
+  void describe('BridgeNetworks', () => insideTests(directory));
 }
 
-function insideTests(): void {
+function insideTests(directory: string): void {
   const syscall = linuxSyscall();
   const netlink = createNetlink(syscall);
-  const directory = mkdtempSync(join(tmpdir(), 'coracle-network-'));
   const world = join(directory, 'world');
   const common = { syscall, netlink, spawner: createSpawner(), sandboxesAhead: 0 };
   let number = 0;
@@ -92,7 +96,6 @@ function insideTests(): void {
 
   after(() => {
     syscall.removeNetworkNamespace(world);
-    rmSync(directory, { recursive: true });
     netlink.close();
   });
 
