@@ -1,7 +1,14 @@
 import type { ByteStream } from '../process.ts';
 import { DescriptorChannel } from './descriptor-channel.ts';
-import { libc } from './libc.ts';
+import { check, libc } from './libc.ts';
 
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+
+const fcntl = libc<(fd: number, command: number, argument: number) => number>(
+  'int fcntl(int fd, int command, int argument)',
+);
 const read = libc<(fd: number, buffer: Buffer, length: number) => number>(
   'long read(int fd, void *buffer, size_t length)',
 );
@@ -18,6 +25,8 @@ export class LinuxByteStream implements ByteStream {
 
   constructor(fd: number, direction: 'read' | 'write' | 'both', onGone: (self: LinuxByteStream) => void) {
     this.#direction = direction;
+    // uv_poll does so only once something is waited for, and the first write comes before.
+    check(fcntl(fd, F_SETFL, check(fcntl(fd, F_GETFL, 0), 'fcntl') | O_NONBLOCK), 'fcntl');
     this.#channel = new DescriptorChannel(
       fd,
       {

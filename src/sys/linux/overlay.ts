@@ -16,6 +16,7 @@ export function overlayOptions(options: OverlayMount): string {
   parts.unshift(`lowerdir=${options.lowerDirs.map((path) => escape(path, true)).join(':')}`);
   if (options.upperDir !== undefined) parts.push(`upperdir=${escape(options.upperDir, false)}`);
   if (options.workDir !== undefined) parts.push(`workdir=${escape(options.workDir, false)}`);
+  if (options.isVolatile === true) parts.push('volatile');
   return parts.join(',');
 }
 
