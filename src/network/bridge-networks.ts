@@ -83,17 +83,11 @@ export class BridgeNetworks implements Networks {
     ] as const) {
       if (this.#byName(name) === undefined) this.#save(newNetwork(name, driver));
     }
-    const record = this.#openDefaultBridge();
-    this.#sandboxes.open();
-    this.#enableForwarding();
-    await this.#firewall.apply(rulesOf(record));
-    if (await this.#firewall.foreignForwardDrop()) {
-      const rule = (condition: string) => `iptables -I DOCKER-USER ${condition} -j ACCEPT`;
-      this.#note(
-        `another firewall on this machine (dockerd's, perhaps) drops forwarded packets by policy: containers on ` +
-          `${record.name} reach the outside only after ${rule(`-i ${record.name}`)} and ` +
-          rule(`-o ${record.name} -m conntrack --ctstate RELATED,ESTABLISHED`),
-      );
+    try {
+      await this.#bringUp();
+    } catch (error) {
+      await this.close().catch(() => {});
+      throw error;
     }
   }
 
@@ -201,6 +195,21 @@ export class BridgeNetworks implements Networks {
 
   hostGateway(): string {
     return this.#bridgeOf(this.#find('bridge')).record.gateway;
+  }
+
+  async #bringUp(): Promise<void> {
+    const record = this.#openDefaultBridge();
+    this.#sandboxes.open();
+    this.#enableForwarding();
+    await this.#firewall.apply(rulesOf(record));
+    if (await this.#firewall.foreignForwardDrop()) {
+      const rule = (condition: string) => `iptables -I DOCKER-USER ${condition} -j ACCEPT`;
+      this.#note(
+        `another firewall on this machine (dockerd's, perhaps) drops forwarded packets by policy: containers on ` +
+          `${record.name} reach the outside only after ${rule(`-i ${record.name}`)} and ` +
+          rule(`-o ${record.name} -m conntrack --ctstate RELATED,ESTABLISHED`),
+      );
+    }
   }
 
   #openDefaultBridge(): { name: string; subnet: string } {

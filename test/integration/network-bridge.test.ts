@@ -263,6 +263,16 @@ function insideTests(directory: string): void {
     assert.equal(tables(), '');
   });
 
+  test('open() leaves nothing when the firewall refuses', async () => {
+    const failed = { exitCode: 1, signal: null, stdout: '', stderr: 'refused' };
+    const networks = engine(memoryRecords(), {
+      spawner: { run: () => Promise.resolve(failed) },
+      sandboxesAhead: 1,
+    });
+    await assert.rejects(networks.open(), /refused/);
+    assert.deepEqual(bridges(), []);
+  });
+
   test('Two engines with their own records use their own bridges', async () => {
     const [one, two] = [engine(memoryRecords()), engine(memoryRecords())];
     await one.open();
