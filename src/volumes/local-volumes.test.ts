@@ -277,10 +277,20 @@ test('LocalVolumes.usageBytes() counts a file with two names once', async () => 
   assert.equal(await volumes.usageBytes('data'), 5);
 });
 
-test('LocalVolumes.sweep() removes what no record names', async () => {
+test('LocalVolumes finishes what a crash left, and deletes no files without a record', async () => {
   await volumes.create({ name: 'data' });
+  await volumes.create({ name: 'removed' });
+  rmSync(join(dataRoot, 'volumes/removed'), { recursive: true });
   mkdirSync(join(dataRoot, 'volumes/half'));
+  mkdirSync(join(dataRoot, 'volumes/made/_data'), { recursive: true });
   mkdirSync(join(dataRoot, 'volumes/.gone-00/_data'), { recursive: true });
-  await volumes.sweep();
-  assert.deepEqual(readdirSync(join(dataRoot, 'volumes')), ['data']);
+  writeFileSync(join(dataRoot, 'volumes/.gone-00/_data/file'), '');
+  mkdirSync(join(dataRoot, 'volumes/lost/_data'), { recursive: true });
+  writeFileSync(join(dataRoot, 'volumes/lost/_data/file'), '');
+  const again = new LocalVolumes({ records, events, syscall, dataRoot });
+  assert.deepEqual(readdirSync(join(dataRoot, 'volumes')).toSorted(), ['data', 'lost']);
+  assert.deepEqual(
+    again.list().map((volume) => volume.Name),
+    ['data', 'lost'],
+  );
 });

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -57,6 +66,7 @@ export class LocalVolumes implements Volumes {
     this.#collection = parts.records.collection<VolumeRecord>('volumes');
     for (const [name, record] of this.#collection.entries()) this.#volumes.set(name, record);
     mkdirSync(this.#root, { recursive: true, mode: 0o701 });
+    this.#repair();
   }
 
   async create(request: Parameters<Volumes['create']>[0]): Promise<Volume> {
@@ -83,7 +93,7 @@ export class LocalVolumes implements Volumes {
       name,
       labels: { ...request.labels },
       options: Object.keys(options).length === 0 ? null : { ...options },
-      createdAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      createdAt: secondsText(new Date()),
     };
     if (!request.name || request.anonymous === true) record.labels[anonymousLabel] = '';
     // A directory of this name without a record is what a crash left of a creation or a removal.
@@ -135,7 +145,7 @@ export class LocalVolumes implements Volumes {
   async #discard(record: VolumeRecord): Promise<void> {
     const { name } = record;
     const directory = join(this.#root, name);
-    // No volume's name begins with a dot; what a crash leaves here is swept.
+    // No volume's name begins with a dot; what a crash leaves here goes at the next start.
     const discarded = join(this.#root, `.${name.slice(0, 200)}-${randomBytes(4).toString('hex')}`);
     const moved = existsSync(directory);
     if (moved) renameSync(directory, discarded);
@@ -232,14 +242,29 @@ export class LocalVolumes implements Volumes {
   }
 
   /**
-   * Deletes directories that no record names: what a crash between directory and record leaves. Called at start.
-   * Directories with something mounted over their data are left alone.
+   * Puts right what a crash left: a removal that was begun is finished; a directory without a record is one that was being
+   * made, when it is empty; files without a record are somebody's, and become a volume again.
    */
-  async sweep(): Promise<void> {
-    for (const name of readdirSync(this.#root)) {
-      if (this.#volumes.has(name) || isMountPoint(this.#path(name))) continue;
-      await rm(join(this.#root, name), { recursive: true, force: true });
+  #repair(): void {
+    for (const name of this.#volumes.keys()) {
+      if (existsSync(join(this.#root, name))) continue;
+      this.#collection.delete(name);
+      this.#volumes.delete(name);
     }
+    for (const name of readdirSync(this.#root)) {
+      if (this.#volumes.has(name)) continue;
+      const directory = join(this.#root, name);
+      if (name.startsWith('.')) rmSync(directory, { recursive: true, force: true });
+      else if (!removeEmpty(this.#path(name)) || !removeEmpty(directory)) this.#adopt(name);
+    }
+  }
+
+  #adopt(name: string): void {
+    if (!existsSync(this.#path(name))) return;
+    const createdAt = secondsText(statSync(join(this.#root, name)).mtime);
+    const record: VolumeRecord = { name, labels: {}, options: null, createdAt };
+    this.#collection.put(name, record);
+    this.#volumes.set(name, record);
   }
 
   #record(name: string): VolumeRecord {
@@ -302,6 +327,20 @@ export class LocalVolumes implements Volumes {
   #unmount(name: string): void {
     const path = this.#path(name);
     if (isMountPoint(path)) this.#syscall.unmount(path, unmountFlags.detach);
+  }
+}
+
+function secondsText(date: Date): string {
+  return date.toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+/** False when there is something in it, or mounted over it. */
+function removeEmpty(directory: string): boolean {
+  try {
+    rmdirSync(directory);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
   }
 }
 

@@ -20,7 +20,7 @@ const ipcSysctls = new Set(
 /**
  * What the user asked, over two defaults for a network namespace of the container's own: any user may ping and listen
  * on any port, as the default capabilities would allow root anyway.
- * @throws {EngineError} `invalid-parameter` for a setting that would change the host.
+ * @throws {EngineError} for a setting that would change the host.
  */
 export function containerSysctls(
   hostConfig: Pick<HostConfig, 'NetworkMode' | 'Sysctls'>,
@@ -54,6 +54,10 @@ function checkNamespaced(name: string, namespaces: readonly RuntimeNamespace[]):
   throw refused(`sysctl "${name}" is not in a separate kernel namespace`);
 }
 
+/** In the words of the runtime that Docker leaves this check to: crun would set what it must not, or say it otherwise. */
 function refused(message: string): EngineError {
-  return new EngineError('invalid-parameter', message);
+  return new EngineError(
+    'internal',
+    `failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: ${message}: unknown`,
+  );
 }
