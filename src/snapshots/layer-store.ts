@@ -88,7 +88,10 @@ export class LayerStore {
     if (this.#layers.has(chainId)) return Promise.resolve();
     const running = this.#filling.get(chainId);
     if (running !== undefined) return running;
-    const made = this.#fill(chainId, parent, fill).finally(() => this.#filling.delete(chainId));
+    // Registered before the first directory is there, for sweep().
+    const made = Promise.resolve()
+      .then(() => this.#fill(chainId, parent, fill))
+      .finally(() => this.#filling.delete(chainId));
     this.#filling.set(chainId, made);
     return made;
   }

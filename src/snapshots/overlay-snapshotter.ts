@@ -7,6 +7,7 @@ import {
   readdirSync,
   readlinkSync,
   renameSync,
+  rmSync,
   symlinkSync,
   type Stats,
 } from 'node:fs';
@@ -14,7 +15,7 @@ import { randomBytes } from 'node:crypto';
 import { packChanges, treeChanges, type TreeChange } from '../archive/index.ts';
 import { EngineError, SyscallError } from '../errors/index.ts';
 import { isDigest, type ChainId } from '../spec/index.ts';
-import { unmountFlags, type Syscall } from '../sys/index.ts';
+import { unmountFlags, type OverlayMount, type Syscall } from '../sys/index.ts';
 import { makeInitTree } from './init-tree.ts';
 import { LayerStore } from './layer-store.ts';
 import type { Snapshotter } from './snapshotter.ts';
@@ -44,6 +45,7 @@ export class OverlaySnapshotter implements Snapshotter {
   readonly #scratchInit: string;
   readonly #trash: Trash;
   readonly #layers: LayerStore;
+  #refusesVolatile = false;
 
   constructor(parts: SnapshotterParts) {
     this.status = parts.status;
@@ -110,19 +112,37 @@ export class OverlaySnapshotter implements Snapshotter {
     });
   }
 
-  mount(key: string): Promise<string> {
+  mount(key: string, options: { isDiscardable?: boolean } = {}): Promise<string> {
     return attempt(() => {
       const directory = this.#existing(key);
       const target = `${directory}/merged`;
       if (this.#isMounted(directory)) return target;
-      this.#syscall.mountOverlay({
+      // The kernel's mark that it was mounted so before and may have lost writes: here it may.
+      const mark = `${directory}/work/work/incompat`;
+      if (existsSync(mark)) rmSync(mark, { recursive: true });
+      const overlay = {
         target,
         lowerDirs: this.#lowerDirectories(this.#parent(key)),
         upperDir: `${directory}/upper`,
         workDir: `${directory}/work`,
-      });
+      };
+      if (options.isDiscardable === true && this.#mountVolatile(overlay)) return target;
+      this.#syscall.mountOverlay(overlay);
       return target;
     });
+  }
+
+  /** @returns false on a kernel before 5.10, which does not know the option */
+  #mountVolatile(overlay: OverlayMount): boolean {
+    if (this.#refusesVolatile) return false;
+    try {
+      this.#syscall.mountOverlay({ ...overlay, isVolatile: true });
+      return true;
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.errno !== 'EINVAL') throw error;
+      this.#refusesVolatile = true;
+      return false;
+    }
   }
 
   unmount(key: string): Promise<void> {

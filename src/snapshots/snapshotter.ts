@@ -32,8 +32,11 @@ export interface Snapshotter {
 
   /** Makes the writable tree; synchronous and cheap (three mkdirs) for overlay. Throws `already-exists`. */
   prepare(key: string, parent: ChainId | null): Promise<void>;
-  /** Mounts it (idempotent) and returns the root's path. */
-  mount(key: string): Promise<string>;
+  /**
+   * Mounts it (idempotent) and returns the root's path. What is `isDiscardable` need not survive a power cut: it is
+   * never synced, which spares its unmount the wait for everybody's dirty pages.
+   */
+  mount(key: string, options?: { isDiscardable?: boolean }): Promise<string>;
   /** No error when not mounted. */
   unmount(key: string): Promise<void>;
   /** Unmounts and deletes; no error when gone. */

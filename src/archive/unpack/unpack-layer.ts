@@ -47,6 +47,8 @@ export interface UnpackResult {
 }
 
 const READ_BYTES = 1024 * 1024;
+/** Small enough for buffers to be used again by the allocator. */
+const INFLATED_BYTES = 256 * 1024;
 const RATIO_FREE_BYTES = 1024 ** 3;
 
 /**
@@ -81,7 +83,7 @@ export async function unpackLayer(request: UnpackRequest, syscall: Syscall): Pro
     if (detectCompression(source.peek()) === 'none') {
       for (let chunk = source.read(); chunk !== undefined; chunk = source.read()) take(chunk);
     } else {
-      for await (const chunk of decompress(source.chunks(), { chunkBytes: READ_BYTES })) take(chunk);
+      for await (const chunk of decompress(source.chunks(), { chunkBytes: INFLATED_BYTES })) take(chunk);
       // What follows the compressed stream belongs to the file's digest.
       while (source.read() !== undefined);
     }
