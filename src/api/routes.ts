@@ -4,11 +4,13 @@ import type { Route } from './route.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { archiveRoutes } from './routes/archive.ts';
 import { containerStreamRoutes } from './routes/container-streams.ts';
+import { diskUsageRoutes } from './routes/disk-usage.ts';
 import { eventRoutes, type Listeners } from './routes/events.ts';
 import { execRoutes } from './routes/exec.ts';
 import { imageRoutes } from './routes/images.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { refusedRoutes } from './routes/refused.ts';
+import { statsRoutes } from './routes/stats.ts';
 import { volumeRoutes } from './routes/volumes.ts';
 import { systemRoutes } from './routes/system.ts';
 import type { InfoSettings } from './views/info.ts';
@@ -48,6 +50,8 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
       containers: engine.containers,
       storageDriver: () => engine.facts().storageDriver,
     }),
+    ...statsRoutes(engine.containers, () => engine.facts().memoryBytes),
+    ...diskUsageRoutes(engine),
     ...volumeRoutes(engine.volumes),
     ...networkRoutes(engine.networks),
     ...eventRoutes(engine.events, listeners),
