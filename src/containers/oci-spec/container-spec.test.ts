@@ -66,14 +66,14 @@ test('buildSpec() of a plain container', () => {
 
 test('buildSpec() puts the environment of a terminal and the user together', () => {
   const { process } = build({
-    config: { Tty: true, User: 'app', Env: ['PATH=/x', 'A=1', 'HOSTNAME'], WorkingDir: '/work/dir' },
+    config: { Tty: true, User: 'app', Env: ['PATH=/x', 'A=1', 'HOSTNAME'], WorkingDir: '/srv/dir' },
     hostConfig: { ConsoleSize: [24, 80] },
   });
   assert.deepEqual(process.env, ['PATH=/x', 'TERM=xterm', 'A=1', 'HOME=/srv']);
   assert.deepEqual(process.consoleSize, { height: 24, width: 80 });
   assert.deepEqual(process.user, { uid: 1000, gid: 1000, additionalGids: [1000, 44] });
-  assert.equal(process.cwd, '/work/dir');
-  assert.ok(existsSync(join(root, 'work/dir')));
+  assert.equal(process.cwd, '/srv/dir');
+  assert.ok(existsSync(join(root, 'srv/dir')));
 });
 
 test('buildSpec() makes the working directory inside the root', () => {
