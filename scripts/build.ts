@@ -22,7 +22,13 @@ const common: BuildOptions = {
 
 const next = `${dist}/next-${process.pid}`;
 await Promise.all([
-  build({ ...common, entryPoints: ['src/cli/main.ts'], format: 'cjs', outfile: `${next}/cli.cjs` }),
+  build({
+    ...common,
+    entryPoints: ['src/cli/main.ts'],
+    format: 'cjs',
+    outfile: `${next}/cli.cjs`,
+    logOverride: { 'empty-import-meta': 'silent' },
+  }),
   build({
     ...common,
     entryPoints: { daemon: 'src/daemon/entry.ts', 'unpack-worker': 'src/archive/unpack-worker.ts' },

@@ -6,6 +6,7 @@ import { archiveRoutes } from './routes/archive.ts';
 import { containerStreamRoutes } from './routes/container-streams.ts';
 import { diskUsageRoutes } from './routes/disk-usage.ts';
 import { eventRoutes, type Listeners } from './routes/events.ts';
+import { extensionRoutes } from './routes/extensions.ts';
 import { execRoutes } from './routes/exec.ts';
 import { imageRoutes } from './routes/images.ts';
 import { networkRoutes } from './routes/networks.ts';
@@ -55,6 +56,7 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
     ...volumeRoutes(engine.volumes),
     ...networkRoutes(engine.networks),
     ...eventRoutes(engine.events, listeners),
+    ...extensionRoutes(engine.images),
     ...refusedRoutes(),
   ];
 }
