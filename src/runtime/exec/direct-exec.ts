@@ -39,7 +39,7 @@ interface Streams {
 /**
  * An exec session without a monitor: `crun exec` stays as the parent of the process and passes its exit status on, the
  * process writes into our pipes, or its terminal's master comes to us. It cannot be found again after an engine restart,
- * when the client that was attached is gone as well (docs/adr/exec-without-monitor.md).
+ * when the client that was attached is gone as well (docs/adr/0008).
  */
 export async function startDirectExec(
   request: RuntimeExec,

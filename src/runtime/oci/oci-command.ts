@@ -31,7 +31,7 @@ export class OciCommand {
     this.#systemdCgroup = options.systemdCgroup;
   }
 
-  /** True for crun, some of whose files we touch ourselves (docs/adr/crun-fast-paths.md). */
+  /** True for crun, some of whose files we touch ourselves (docs/adr/0007). */
   get isCrun(): boolean {
     return /(?:^|\/)crun$/.test(this.program.path);
   }
