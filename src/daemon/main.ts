@@ -121,6 +121,7 @@ async function run(options: DaemonOptions, configuration: Configuration): Promis
   notifySystemd('--ready');
   await stopped;
   notifySystemd('--stopping');
+  await undo.disposeAsync();
   log.info('Daemon shutdown complete; containers keep running');
 }
 

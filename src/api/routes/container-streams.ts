@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { EngineError } from '../../errors/index.ts';
-import type { Containers } from '../../containers/index.ts';
+import type { AttachRequest, Containers } from '../../containers/index.ts';
 import { pump } from '../connection.ts';
 import type { Exchange } from '../exchange.ts';
 import { flag, text, timestamp } from '../query.ts';
 import { route, type Route } from '../route.ts';
 import { writeLogs } from '../log-stream.ts';
+import { WebSocketStream, webSocketHead } from '../web-socket.ts';
 
 /** What these routes need of the engine. */
 export type StreamBackend = Pick<Containers, 'attach' | 'inspect' | 'logs'>;
@@ -39,16 +40,25 @@ export function containerStreamRoutes(containers: StreamBackend): Route[] {
       upgrades: true,
       query: { detachKeys: text, logs: flag, stream: flag, stdin: flag, stdout: flag, stderr: flag },
       async handle(exchange, query) {
-        const session = await containers.attach(exchange.params['id'] ?? '', {
-          stdin: query.stdin,
-          stdout: query.stdout,
-          stderr: query.stderr,
-          logs: query.logs,
-          stream: query.stream,
-          ...(query.detachKeys === '' ? {} : { detachKeys: query.detachKeys }),
-        });
+        const session = await containers.attach(exchange.params['id'] ?? '', attachRequest(query));
         const connection = writeHijackHead(exchange, !session.tty);
         pump(session, connection, { framed: !session.tty, input: query.stdin, closeInputAtEnd: true });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/containers/{id}/attach/ws',
+      operation: 'ContainerAttachWebsocket',
+      upgrades: true,
+      query: { detachKeys: text, logs: flag, stream: flag, stdin: flag, stdout: flag, stderr: flag },
+      async handle(exchange, query) {
+        const head = webSocketHead(exchange.request);
+        const session = await containers.attach(exchange.params['id'] ?? '', attachRequest(query));
+        const socket = exchange.hijack();
+        socket.write(head);
+        // No frames by stream: both come as they are, as Docker sends them here.
+        const connection = new WebSocketStream(socket);
+        pump(session, connection, { framed: false, input: query.stdin, closeInputAtEnd: true });
       },
     }),
     route({
@@ -85,6 +95,11 @@ export function containerStreamRoutes(containers: StreamBackend): Route[] {
       },
     }),
   ];
+}
+
+function attachRequest(query: Omit<AttachRequest, 'detachKeys'> & { detachKeys: string }): AttachRequest {
+  const { stdin, stdout, stderr, logs, stream, detachKeys } = query;
+  return { stdin, stdout, stderr, logs, stream, ...(detachKeys === '' ? {} : { detachKeys }) };
 }
 
 /** `all`, nothing and anything that is no number mean every line, as in dockerd. */

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { mergeSettings, readConfigFile } from './config-file.ts';
+import { parseFlags } from './flags.ts';
+import { DaemonLog } from './log.ts';
+import { buildOptions, parseSize } from './options.ts';
+
+test('parseFlags() reads the forms of pflag', () => {
+  const given = parseFlags([
+    ...['-D', '-H', 'unix:///a', '-Htcp://:1', '--host=fd://', '--debug=false'],
+    ...['--label', 'a=b', '--label=c=d', '-l=warn'],
+  ]);
+  assert.deepEqual(given.get('host'), ['unix:///a', 'tcp://:1', 'fd://']);
+  assert.equal(given.get('debug'), false);
+  assert.deepEqual(given.get('label'), ['a=b', 'c=d']);
+  assert.equal(given.get('log-level'), 'warn');
+});
+
+for (const [argv, message] of [
+  [['--nope'], 'unknown flag: --nope'],
+  [['-Z'], "unknown shorthand flag: 'Z' in -Z"],
+  [['--host'], 'flag needs an argument: --host'],
+  [['--debug=maybe'], /invalid argument "maybe" for "-D, --debug" flag/],
+  [['word'], '"coracle daemon" accepts no arguments'],
+] as const) {
+  test(`parseFlags() refuses ${argv.join(' ')}`, () => {
+    assert.throws(() => parseFlags(argv), { message });
+  });
+}
+
+test('buildOptions() fills in defaults and turns settings into engine options', () => {
+  const options = buildOptions(
+    parseFlags([
+      ...['--data-root', '/d', '--exec-root', '/e', '--bridge', 'b0', '--bip', '10.0.0.1/24'],
+      ...['--default-address-pool', 'base=10.1.0.0/16,size=24', '--default-ulimit', 'nofile=10:20'],
+      ...['--add-runtime', 'mine=/usr/bin/runc', '--exec-opt', 'native.cgroupdriver=systemd'],
+    ]),
+  );
+  assert.deepEqual(options.hosts, [
+    { kind: 'unix', path: '/e/coracle.sock', text: 'unix:///e/coracle.sock' },
+  ]);
+  assert.deepEqual(options.engine.bridge, {
+    name: 'b0',
+    bip: '10.0.0.1/24',
+    pools: [{ base: '10.1.0.0/16', size: 24 }],
+  });
+  assert.deepEqual(options.engine.defaultUlimits, [{ Name: 'nofile', Soft: 10, Hard: 20 }]);
+  assert.deepEqual(options.engine.runtimes, { mine: { path: '/usr/bin/runc', args: [] } });
+  assert.equal(options.engine.cgroupDriver, 'systemd');
+  assert.equal(options.logLevel, 'info');
+});
+
+for (const argv of [
+  ['-H', 'foo://x'],
+  ['-H', 'unix://relative'],
+  ['--log-level', 'zz'],
+  ['--label', 'novalue'],
+  ['--default-ulimit', 'nofile=20:10'],
+  ['--default-shm-size', 'big'],
+  ['--exec-opt', 'native.other=1'],
+]) {
+  test(`buildOptions() refuses ${argv.join(' ')}`, () => {
+    assert.throws(() => buildOptions(parseFlags(argv)), { kind: 'invalid-parameter' });
+  });
+}
+
+test('parseSize() reads the units of go-units', () => {
+  assert.equal(parseSize('64m'), 67_108_864);
+  assert.equal(parseSize('1.5GiB'), 1_610_612_736);
+  assert.equal(parseSize('100'), 100);
+});
+
+test('readConfigFile() reads the keys of dockerd and refuses others', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'daemon-test-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'daemon.json');
+  writeFileSync(
+    path,
+    JSON.stringify({
+      hosts: ['unix:///a'],
+      debug: true,
+      'default-address-pools': [{ base: '10.0.0.0/8', size: 24 }],
+      'default-ulimits': { nofile: { Name: 'nofile', Hard: 9, Soft: 8 } },
+      runtimes: { mine: { path: '/r', runtimeArgs: ['--x'] } },
+    }),
+  );
+  const file = readConfigFile(path, true);
+  const options = buildOptions(file);
+  assert.deepEqual(options.engine.bridge?.pools, [{ base: '10.0.0.0/8', size: 24 }]);
+  assert.deepEqual(options.engine.defaultUlimits, [{ Name: 'nofile', Soft: 8, Hard: 9 }]);
+  assert.deepEqual(options.engine.runtimes, { mine: { path: '/r', args: ['--x'] } });
+
+  assert.throws(() => mergeSettings(parseFlags(['--debug']), file, path), {
+    message: `unable to configure the daemon with file ${path}: the following directives are specified both as a flag and in the configuration file: debug: (from flag: true, from file: true)`,
+  });
+  writeFileSync(path, '{"zzz":1}');
+  assert.throws(() => readConfigFile(path, true), /directives don't match any configuration option: zzz/);
+  writeFileSync(path, '{');
+  assert.throws(() => readConfigFile(path, true), { kind: 'invalid-parameter' });
+  assert.equal(readConfigFile(join(directory, 'none'), false).size, 0);
+  assert.throws(() => readConfigFile(join(directory, 'none'), true), /no such file or directory/);
+});
+
+test('DaemonLog.write() writes lines as dockerd does, from its level up', () => {
+  const lines: string[] = [];
+  const log = new DaemonLog({ level: 'info', format: 'text', write: (line) => lines.push(line) });
+  log.debug('no');
+  log.warning('two "words"', { path: '/a', error: 'x y' });
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? '', /^time="[^"]+Z" level=warning msg="two \\"words\\"" path=\/a error="x y"\n$/);
+});
