@@ -3,6 +3,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { format, resolveConfig } from 'prettier';
 import { apiRoutes, type Route } from '../src/api/index.ts';
 import type { EngineServices } from '../src/engine/index.ts';
 
@@ -41,7 +42,7 @@ const count = (coverage: Route['coverage']): number =>
 const sorted = routes.toSorted(
   (left, right) => left.path.localeCompare(right.path) || left.method.localeCompare(right.method),
 );
-const text = `# Engine API
+const plain = `# Engine API
 
 Versions 1.24 to 1.55; the version prefix may be left out. ${routes.length} operations: ${count('full')} answered in
 full, ${count('partial')} in part, ${count('refused')} refused with an error that says why (Swarm's as Docker answers them
@@ -52,6 +53,8 @@ outside a swarm). Names in parentheses are not in Docker's specification but ser
 | --- | --- | --- | --- | --- | --- |
 ${sorted.map(row).join('\n')}
 `;
+
+const text = await format(plain, { ...(await resolveConfig(target)), filepath: target });
 
 if (process.argv.includes('--check')) {
   if (readFileSync(target, 'utf8') !== text) {

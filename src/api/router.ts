@@ -1,4 +1,4 @@
-import type { Method, Route } from './route.ts';
+import type { Route } from './route.ts';
 
 export interface RouteMatch {
   readonly route: Route;
@@ -58,7 +58,7 @@ export class Router {
   }
 }
 
-function bucket(method: Method | string, path: string): string {
+function bucket(method: string, path: string): string {
   const slash = path.indexOf('/', 1);
   return `${method} ${slash < 0 ? path : path.slice(0, slash)}`;
 }

@@ -10,8 +10,16 @@ import { buildOptions, parseSize } from './options.ts';
 
 test('parseFlags() reads the forms of pflag', () => {
   const given = parseFlags([
-    ...['-D', '-H', 'unix:///a', '-Htcp://:1', '--host=fd://', '--debug=false'],
-    ...['--label', 'a=b', '--label=c=d', '-l=warn'],
+    '-D',
+    '-H',
+    'unix:///a',
+    '-Htcp://:1',
+    '--host=fd://',
+    '--debug=false',
+    '--label',
+    'a=b',
+    '--label=c=d',
+    '-l=warn',
   ]);
   assert.deepEqual(given.get('host'), ['unix:///a', 'tcp://:1', 'fd://']);
   assert.equal(given.get('debug'), false);
@@ -34,9 +42,22 @@ for (const [argv, message] of [
 test('buildOptions() fills in defaults and turns settings into engine options', () => {
   const options = buildOptions(
     parseFlags([
-      ...['--data-root', '/d', '--exec-root', '/e', '--bridge', 'b0', '--bip', '10.0.0.1/24'],
-      ...['--default-address-pool', 'base=10.1.0.0/16,size=24', '--default-ulimit', 'nofile=10:20'],
-      ...['--add-runtime', 'mine=/usr/bin/runc', '--exec-opt', 'native.cgroupdriver=systemd'],
+      '--data-root',
+      '/d',
+      '--exec-root',
+      '/e',
+      '--bridge',
+      'b0',
+      '--bip',
+      '10.0.0.1/24',
+      '--default-address-pool',
+      'base=10.1.0.0/16,size=24',
+      '--default-ulimit',
+      'nofile=10:20',
+      '--add-runtime',
+      'mine=/usr/bin/runc',
+      '--exec-opt',
+      'native.cgroupdriver=systemd',
     ]),
   );
   assert.deepEqual(options.hosts, [

@@ -1,5 +1,5 @@
 import { EngineError, isKind } from '../../errors/index.ts';
-import type { ContainerRecord, Containers, WaitCondition } from '../../containers/index.ts';
+import type { Containers, WaitCondition } from '../../containers/index.ts';
 import { prepareCreate, type CreateDefaults } from '../container-defaults.ts';
 import type { Exchange } from '../exchange.ts';
 import { dimension, filters, flag, integer, text } from '../query.ts';
@@ -292,7 +292,8 @@ async function wait(containers: ContainerBackend, exchange: Exchange, asked: str
   }
   const waiting = containers.wait(exchange.params['id'] ?? '', condition as WaitCondition);
   const { signal } = exchange;
-  signal.addEventListener('abort', waiting.cancel, { once: true });
+  const cancel = (): void => waiting.cancel();
+  signal.addEventListener('abort', cancel, { once: true });
   if (exchange.version >= 30) exchange.open(200, { 'Content-Type': 'application/json' });
   let answer: { StatusCode: number; Error?: { Message: string } };
   try {
@@ -303,10 +304,8 @@ async function wait(containers: ContainerBackend, exchange: Exchange, asked: str
     if (!exchange.response.headersSent) throw error;
     answer = { StatusCode: -1, Error: { Message: (error as Error).message } };
   } finally {
-    signal.removeEventListener('abort', waiting.cancel);
+    signal.removeEventListener('abort', cancel);
   }
   if (exchange.response.headersSent) exchange.response.end(`${JSON.stringify(answer)}\n`);
   else exchange.json(200, answer);
 }
-
-export type { ContainerRecord };

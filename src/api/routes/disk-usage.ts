@@ -33,9 +33,9 @@ export function diskUsageRoutes(backend: DiskUsageBackend): Route[] {
           throw new EngineError('invalid-parameter', `unknown object type: ${unknown}`);
         }
         const records = backend.containers.list({ all: true });
-        const [containers, images, volumes] = await Promise.all([
+        const images = asked.includes('image') ? imageUsage(backend, records, exchange.version) : undefined;
+        const [containers, volumes] = await Promise.all([
           asked.includes('container') ? containerUsage(backend, records, exchange.version) : undefined,
-          asked.includes('image') ? imageUsage(backend, records, exchange.version) : undefined,
           asked.includes('volume') ? volumeUsage(backend) : undefined,
         ]);
         const buildCache = asked.includes('build-cache') ? [] : undefined;
