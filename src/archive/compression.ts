@@ -72,13 +72,15 @@ interface Decompressor {
 }
 
 function decompressor(compression: Exclude<Compression, 'none'>, chunkBytes: number): Decompressor {
+  // With room for several chunks the pool's thread goes on inflating while the reader works on what it has.
+  const options = { chunkSize: chunkBytes, readableHighWaterMark: 8 * chunkBytes };
   switch (compression) {
     case 'gzip': {
-      const stream = createGunzip({ chunkSize: chunkBytes });
+      const stream = createGunzip(options);
       return { writable: stream, output: stream };
     }
     case 'zstd': {
-      const stream = createZstdDecompress({ chunkSize: chunkBytes });
+      const stream = createZstdDecompress(options);
       return { writable: stream, output: stream };
     }
     default:
