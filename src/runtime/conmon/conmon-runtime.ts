@@ -1,21 +1,19 @@
-import {
-  closeSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError, isEngineError, ProcessError } from '../../errors/index.ts';
 import type { RuntimeResources } from '../../spec/index.ts';
-import type { Cgroups, DescriptorWatcher, ProcessSpawner, Syscall } from '../../sys/index.ts';
+import {
+  warmCgroupMoves,
+  type Cgroups,
+  type DescriptorWatcher,
+  type ProcessSpawner,
+  type Syscall,
+} from '../../sys/index.ts';
 import type { ContainerRuntime, RuntimeCreate, RuntimeExec, RuntimeTask } from '../container-runtime.ts';
 import { OciCommand, type OciProgram } from '../oci/oci-command.ts';
+import { startThroughFifo } from '../oci/crun-start.ts';
+import { programVersion } from '../oci/program-version.ts';
 import { createError, execError, operationError } from '../oci/runtime-errors.ts';
 import { startDirectExec } from '../exec/direct-exec.ts';
 import { Bundle } from './bundle.ts';
@@ -60,6 +58,8 @@ export class ConmonRuntime implements ContainerRuntime {
   readonly #containersRoot: string;
   readonly #seccomp: SeccompAnnotation | undefined;
   readonly #tasks = new Map<string, ConmonTask>();
+  /** Exec sessions that may hold output for a client yet to come. */
+  readonly #sessions = new Map<string, { abandon(): void }>();
 
   constructor(options: ConmonRuntimeOptions) {
     this.#options = options;
@@ -83,6 +83,7 @@ export class ConmonRuntime implements ContainerRuntime {
     };
     const oci = this.#oci(state.program);
     cgroups.ensureUsable();
+    void warmCgroupMoves();
     const bundle = this.#bundle(id);
     bundle.create();
     try {
@@ -202,8 +203,13 @@ export class ConmonRuntime implements ContainerRuntime {
     try {
       bundle.writeConfig(request.process);
       this.#options.cgroups.ensureUsable();
-      if (oci.isCrun && request.attached) return await startDirectExec(request, bundle, oci, this.#options);
-      return await this.#monitoredExec(request, bundle, oci, state);
+      void warmCgroupMoves();
+      const task =
+        oci.isCrun && request.attached
+          ? await startDirectExec(request, bundle, oci, this.#options)
+          : await this.#monitoredExec(request, bundle, oci, state);
+      this.#sessions.set(execId, task);
+      return task;
     } catch (error) {
       bundle.remove();
       throw error;
@@ -216,7 +222,7 @@ export class ConmonRuntime implements ContainerRuntime {
     bundle: Bundle,
     oci: OciCommand,
     container: BundleState,
-  ): Promise<RuntimeTask> {
+  ): Promise<ConmonTask> {
     const { terminal } = request.process;
     const closesStdin = request.openStdin && !terminal;
     bundle.writeState({ ...container, closesStdin, logPath: null } satisfies BundleState);
@@ -255,6 +261,8 @@ export class ConmonRuntime implements ContainerRuntime {
   }
 
   deleteExec(containerId: string, execId: string): Promise<void> {
+    this.#sessions.get(execId)?.abandon();
+    this.#sessions.delete(execId);
     this.#execBundle(containerId, execId).remove();
     return Promise.resolve();
   }
@@ -310,18 +318,7 @@ export class ConmonRuntime implements ContainerRuntime {
   }
 
   async version(): Promise<{ name: string; version: string; commit: string }> {
-    const { exitCode, signal, stdout, stderr } = await this.#options.spawner.run({
-      path: this.#program.path,
-      argv: [this.#program.path, '--version'],
-    });
-    if (exitCode !== 0) {
-      throw new ProcessError([this.#program.path], exitCode, signal === null ? null : String(signal), stderr);
-    }
-    return {
-      name: this.name,
-      version: / version (\S+)/.exec(stdout)?.[1] ?? '',
-      commit: /^commit: (\S+)/m.exec(stdout)?.[1] ?? '',
-    };
+    return { name: this.name, ...(await programVersion(this.#options.spawner, this.#program.path)) };
   }
 
   #bundle(id: string): Bundle {
@@ -409,26 +406,6 @@ export class ConmonRuntime implements ContainerRuntime {
       await this.#run('delete', oci, 'delete', '--force', id);
     }
     if (state !== undefined) await this.#options.cgroups.remove(state.cgroupsPath);
-  }
-}
-
-/**
- * crun's `start` without the process: its waiting init holds the fifo's read end; a byte lets it go on.
- * @returns false when that is not how things are, so that the runtime itself must say what is wrong
- */
-function startThroughFifo(path: string): boolean {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
-  } catch {
-    return false;
-  }
-  try {
-    // In crun's order: with the fifo gone the state is no longer `created`.
-    unlinkSync(path);
-    return writeSync(fd, Buffer.from([0])) === 1;
-  } finally {
-    closeSync(fd);
   }
 }
 

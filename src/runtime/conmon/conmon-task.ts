@@ -90,6 +90,11 @@ export class ConmonTask implements RuntimeTask {
     return streams;
   }
 
+  /** Nobody will attach any more. */
+  abandon(): void {
+    this.#hub.abandon();
+  }
+
   async resize(rows: number, columns: number): Promise<void> {
     await this.#sendControl(`${resizeEvent} ${rows} ${columns}\n`);
   }

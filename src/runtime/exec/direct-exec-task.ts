@@ -40,6 +40,10 @@ export class DirectExecTask implements RuntimeTask {
     return this.#hub.attach();
   }
 
+  abandon(): void {
+    this.#hub.abandon();
+  }
+
   resize(rows: number, columns: number): Promise<void> {
     if (!this.#isEnded) this.#resize(rows, columns);
     return Promise.resolve();

@@ -9,7 +9,7 @@ import type {
   Syscall,
 } from '../../sys/index.ts';
 import type { Bundle } from '../conmon/bundle.ts';
-import type { RuntimeExec, RuntimeTask } from '../container-runtime.ts';
+import type { RuntimeExec } from '../container-runtime.ts';
 import { runtimeEnvironment, type OciCommand } from '../oci/oci-command.ts';
 import { execError, lastLoggedError } from '../oci/runtime-errors.ts';
 import { DirectExecTask } from './direct-exec-task.ts';
@@ -46,7 +46,7 @@ export async function startDirectExec(
   bundle: Bundle,
   oci: OciCommand,
   services: DirectExecServices,
-): Promise<RuntimeTask> {
+): Promise<DirectExecTask> {
   const { terminal } = request.process;
   const streams = terminal ? terminalStreams(bundle, services) : pipeStreams(request.openStdin, services);
   let child: SpawnedProcess;

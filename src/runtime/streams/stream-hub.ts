@@ -99,6 +99,13 @@ export class StreamHub {
     end();
   }
 
+  /** Nobody will attach any more. */
+  abandon(): void {
+    this.#isHeld = false;
+    this.#whenFirst = undefined;
+    if (this.#clients.size === 0) this.#source?.close();
+  }
+
   #connect(): StreamSource {
     const source = this.#options.connect();
     source.onOutput = (stream, chunk) => {
