@@ -51,7 +51,7 @@ function processes(): Set<string> {
       const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
       const line = words.join(' ').trim();
       if (
-        /(^|\/)(conmon|crun|tini|mmdebstrap)$/.test(words[0] ?? '') ||
+        /(^|\/)(conmon|crun|coracle|tini|mmdebstrap)$/.test(words[0] ?? '') ||
         /dist\/daemon\.mjs|daemon\/entry\.ts/.test(line)
       ) {
         found.add(`${pid} ${line.slice(0, 160)}`);
