@@ -4,6 +4,7 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   readlinkSync,
   renameSync,
@@ -11,6 +12,7 @@ import {
   symlinkSync,
   type Stats,
 } from 'node:fs';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { packChanges, treeChanges, type TreeChange } from '../archive/index.ts';
 import { EngineError, SyscallError } from '../errors/index.ts';
@@ -31,6 +33,8 @@ export interface SnapshotterParts {
 
 const HALF_MADE = '.new-';
 const NO_PARENT = 'none';
+/** What a disk takes in some milliseconds; a process costs about as much. */
+const DIRTY_MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * Snapshots on overlayfs: `layers/<short id>/{fs,meta.json,init}` and `active/<key>/{upper,work,merged,parent}`, where
@@ -118,7 +122,7 @@ export class OverlaySnapshotter implements Snapshotter {
       const target = `${directory}/merged`;
       if (this.#isMounted(directory)) return target;
       // The kernel's mark that it was mounted so before and may have lost writes: here it may.
-      const mark = `${directory}/work/work/incompat`;
+      const mark = volatileMark(directory);
       if (existsSync(mark)) rmSync(mark, { recursive: true });
       const overlay = {
         target,
@@ -145,16 +149,14 @@ export class OverlaySnapshotter implements Snapshotter {
     }
   }
 
-  unmount(key: string): Promise<void> {
-    return attempt(() => this.#unmount(this.#directory(key)));
+  async unmount(key: string): Promise<void> {
+    await this.#unmount(this.#directory(key));
   }
 
-  remove(key: string): Promise<void> {
-    return attempt(() => {
-      const directory = this.#directory(key);
-      this.#unmount(directory);
-      this.#trash.discard(directory);
-    });
+  async remove(key: string): Promise<void> {
+    const directory = this.#directory(key);
+    await this.#unmount(directory);
+    this.#trash.discard(directory);
   }
 
   active(): string[] {
@@ -230,9 +232,14 @@ export class OverlaySnapshotter implements Snapshotter {
     return lstatSync(`${directory}/merged`).dev !== lstatSync(directory).dev;
   }
 
-  #unmount(directory: string): void {
-    if (!existsSync(`${directory}/merged`) || !this.#isMounted(directory)) return;
+  async #unmount(directory: string): Promise<void> {
     const target = `${directory}/merged`;
+    if (!existsSync(target) || !this.#isMounted(directory)) return;
+    // Unmounting writes back all that is dirty on the disk, whoever wrote it. That must not stop the engine.
+    if (!existsSync(volatileMark(directory)) && dirtyBytes() > DIRTY_MAX_BYTES) {
+      const error = await new Promise((resolve) => execFile('umount', ['-n', '--', target], resolve));
+      if (error === null) return;
+    }
     try {
       this.#syscall.unmount(target);
     } catch (error) {
@@ -243,6 +250,17 @@ export class OverlaySnapshotter implements Snapshotter {
       this.#syscall.unmount(target, unmountFlags.detach);
     }
   }
+}
+
+/** Made by the kernel in the work directory of a mount that syncs nothing. */
+function volatileMark(directory: string): string {
+  return `${directory}/work/work/incompat`;
+}
+
+/** What the page cache holds for the disks. */
+function dirtyBytes(): number {
+  const match = /^Dirty:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'latin1'));
+  return Number(match?.[1] ?? 0) * 1024;
 }
 
 /** Errors of synchronous code as a rejection, as callers of a promise expect them. */

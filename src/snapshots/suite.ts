@@ -157,6 +157,16 @@ export function snapshotterSuite(name: string, open: (dataRoot: string) => Promi
       await again.close();
     });
 
+    subject('mount() of a discardable tree keeps what was written, too', async (snapshots) => {
+      await snapshots.prepare(key, null);
+      writeFileSync(join(await snapshots.mount(key, { isDiscardable: true }), 'state'), 'kept');
+      for (const isDiscardable of [true, false]) {
+        await snapshots.unmount(key);
+        const root = await snapshots.mount(key, { isDiscardable });
+        assert.equal(readFileSync(join(root, 'state'), 'utf8'), 'kept');
+      }
+    });
+
     subject('changes() tells additions, changes and deletions as docker diff does', async (snapshots) => {
       await base(snapshots);
       await snapshots.prepare(key, two);
