@@ -87,7 +87,7 @@ export function watchExit(table: ContainerTable, entry: ContainerEntry, task: Ru
 async function createTask(table: ContainerTable, entry: ContainerEntry): Promise<RuntimeTask> {
   const { record } = entry;
   const { snapshotter, runtime, cgroups } = table.parts;
-  const rootPath = await snapshotter.mount(entry.id);
+  const rootPath = await snapshotter.mount(entry.id, { isDiscardable: record.hostConfig.AutoRemove });
   mkdirSync(table.directory(entry.id), { recursive: true, mode: 0o710 });
   const network = prepareNetwork(table, entry);
   const ownMounts = await table.mounts.acquire(record, {

@@ -61,6 +61,8 @@ export interface OverlayMount {
   upperDir?: string;
   workDir?: string;
   readOnly?: boolean;
+  /** Nothing is synced, not at unmount either (Linux 5.10): for trees that nobody wants after a crash. */
+  isVolatile?: boolean;
 }
 
 export const mountFlags = {
