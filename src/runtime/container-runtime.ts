@@ -57,17 +57,21 @@ export interface RuntimeStreams {
   onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
   /** All output has been delivered (the task ended), the connection broke (error given), or close() was called. */
   onEnd: (error?: Error) => void;
+  /** Resolves when the kernel has taken it, or when the task no longer reads its input (then it is lost). */
   writeInput(chunk: Uint8Array): Promise<void>;
+  /** End of input, for all clients: the task reads end of file. Nothing happens without `stdinOnce`, or on a terminal. */
   closeInput(): void;
   pause(): void;
   resume(): void;
+  /** Detaches. The task's input stays open; who means its end calls closeInput() first. */
   close(): void;
 }
 
 /**
  * An OCI runtime driven through a monitor. Create, start, exit, delete: each container id is used once per start (create
  * again after delete). Errors carry the runtime's own message, put as Docker puts it, e.g.
- * `OCI runtime create failed: … executable file not found in $PATH: unknown`.
+ * `OCI runtime create failed: … executable file not found in $PATH: unknown`; `details.exitCode` of a failed create or
+ * exec is the exit code that Docker gives it (126, 127 or 128).
  */
 export interface ContainerRuntime {
   readonly name: string;
