@@ -30,7 +30,7 @@ export function machineState(): MachineState {
         .filter((line) => line.includes('coracle')),
     ),
     cgroups: cgroups('/sys/fs/cgroup', 0),
-    runFiles: new Set(readdirSync('/run').filter((name) => /^cor/.test(name))),
+    runFiles: new Set(readdirSync('/run').filter((name) => name.startsWith('cor'))),
   };
 }
 
