@@ -254,7 +254,7 @@ export class OverlaySnapshotter implements Snapshotter {
 
 /** Made by the kernel in the work directory of a mount that syncs nothing. */
 function volatileMark(directory: string): string {
-  return `${directory}/work/work/incompat`;
+  return [directory, 'work', 'work', 'incompat'].join('/');
 }
 
 /** What the page cache holds for the disks. */
