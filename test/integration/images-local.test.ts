@@ -13,13 +13,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { LayerUnpacker, readTar, writeTar, type TarSource } from '../../src/archive/index.ts';
-import { LocalContentStore } from '../../src/content/index.ts';
-import { MemoryEventBus } from '../../src/events/index.ts';
-import { LocalImages } from '../../src/images/index.ts';
-import { openRecords } from '../../src/records/index.ts';
-import { openSnapshotter, type Snapshotter } from '../../src/snapshots/index.ts';
+import type { LocalImages } from '../../src/images/index.ts';
+import type { Snapshotter } from '../../src/snapshots/index.ts';
 import { chainIds, digestHex, digestOf } from '../../src/spec/index.ts';
-import { linuxSyscall } from '../../src/sys/index.ts';
+import { openTestImages } from './images-stores.ts';
 
 const busybox = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
 const reason = process.getuid?.() === 0 ? (busybox === undefined ? 'no busybox here' : false) : 'needs root';
@@ -41,17 +38,9 @@ async function using(
   const open = async (): Promise<Stores> => {
     const unpacker = new LayerUnpacker();
     stack.defer(() => unpacker.close());
-    const records = stack.use(openRecords(`${root}/records.db`));
-    const snapshotter = await openSnapshotter({ dataRoot: root, syscall: linuxSyscall(), driver });
+    const { images, snapshotter, records } = await openTestImages(root, unpacker, driver);
+    stack.use(records);
     stack.defer(() => snapshotter.close());
-    const images = new LocalImages({
-      content: new LocalContentStore(`${root}/content`),
-      snapshotter,
-      records,
-      events: new MemoryEventBus(),
-      unpackLayer: (request, how) => unpacker.unpack(request, how),
-    });
-    await images.open();
     return { images, snapshotter, root };
   };
   try {
