@@ -87,7 +87,7 @@ class MemoryContentStore implements ContentStore, Disposable {
   }
 
   async *list(): AsyncIterable<BlobInfo> {
-    for (const [digest, bytes] of [...this.#blobs]) yield { digest, sizeBytes: bytes.length };
+    for (const [digest, bytes] of this.#blobs) yield { digest, sizeBytes: bytes.length };
   }
 
   async sweep(): Promise<void> {
