@@ -2,9 +2,9 @@ import { EngineError, isKind } from '../../errors/index.ts';
 import type { Containers, WaitCondition } from '../../containers/index.ts';
 import { prepareCreate, type CreateDefaults } from '../container-defaults.ts';
 import type { Exchange } from '../exchange.ts';
-import { dimension, filters, flag, integer, text } from '../query.ts';
+import { dimension, filters, flag, flagOr, integer, text, texts } from '../query.ts';
 import { route, type Route } from '../route.ts';
-import { createBody, updateBody } from '../schemas/container.ts';
+import { containerConfig, createBody, updateBody } from '../schemas/container.ts';
 import { inspectView, summaryView } from '../views/container-view.ts';
 
 /** What these routes need of the engine. */
@@ -29,6 +29,7 @@ export type ContainerBackend = Pick<
   | 'changes'
   | 'sizes'
   | 'execIds'
+  | 'commit'
 >;
 
 const changeKinds = { modified: 0, added: 1, deleted: 2 } as const;
@@ -250,6 +251,33 @@ export function containerRoutes(
           ContainersDeleted: ids.length === 0 ? null : ids,
           SpaceReclaimed: spaceReclaimedBytes,
         });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/commit',
+      operation: 'ImageCommit',
+      query: {
+        container: text,
+        repo: text,
+        tag: text,
+        comment: text,
+        author: text,
+        changes: texts,
+        pause: flagOr(true),
+      },
+      body: containerConfig,
+      async handle(exchange, query, body) {
+        const id = await containers.commit(query.container, {
+          repository: query.repo,
+          tag: query.tag,
+          message: query.comment,
+          author: query.author,
+          changes: query.changes,
+          pause: query.pause,
+          ...(body === undefined || body === null ? {} : { config: body }),
+        });
+        exchange.json(201, { Id: id });
       },
     }),
   ];
