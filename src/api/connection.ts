@@ -32,6 +32,24 @@ export function frame(stream: 'stdout' | 'stderr', chunk: Buffer): Buffer {
   return Buffer.concat([frameHeader(stream, chunk.length), chunk], headerBytes + chunk.length);
 }
 
+const copyBelowBytes = 2048;
+
+/** Small frames go as one copied buffer, large ones as header and chunk in one writev(2), so that nothing is copied. */
+function writeChunk(
+  connection: Duplex,
+  stream: 'stdout' | 'stderr',
+  chunk: Buffer,
+  framed: boolean,
+): boolean {
+  if (!framed) return connection.write(chunk);
+  if (chunk.length < copyBelowBytes) return connection.write(frame(stream, chunk));
+  connection.cork();
+  connection.write(frameHeader(stream, chunk.length));
+  const more = connection.write(chunk);
+  connection.uncork();
+  return more;
+}
+
 /** After its last output a connection is half-closed; a client that never closes its half is cut off after this. */
 const lingerMs = 30_000;
 
@@ -58,8 +76,7 @@ export function pump(session: AttachSession, connection: Duplex, options: PumpOp
 
   session.onOutput = (stream, chunk) => {
     if (connection.destroyed || connection.writableEnded) return;
-    const more = connection.write(options.framed ? frame(stream, chunk) : chunk);
-    if (!more) session.pause();
+    if (!writeChunk(connection, stream, chunk, options.framed)) session.pause();
   };
   connection.on('drain', () => {
     if (!ended) session.resume();

@@ -1,5 +1,6 @@
 import { createServer, ServerResponse, type IncomingMessage, type Server } from 'node:http';
-import { createServer as createTlsServer, type ServerOptions } from 'node:https';
+import type https from 'node:https';
+import type { ServerOptions } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
@@ -38,6 +39,8 @@ export function createApiServer(options: ApiServerOptions): Server {
     headersTimeout: 0,
     keepAliveTimeout: 0,
     noDelay: true,
+    // node:http has this by default, node:https does not: a client's FIN must not end the container's output.
+    allowHalfOpen: true,
     // Other upgrades (h2c and the like) are answered as plain requests, as HTTP says of unknown ones.
     shouldUpgradeCallback: (request: IncomingMessage): boolean =>
       router.find(request.method ?? '', pathOf(request))?.route.upgrades === true,
@@ -49,7 +52,7 @@ export function createApiServer(options: ApiServerOptions): Server {
   const server =
     options.tls === undefined
       ? createServer(settings, onRequest)
-      : createTlsServer({ ...settings, ...options.tls }, onRequest);
+      : tlsModule().createServer({ ...settings, ...options.tls }, onRequest);
   server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
     connection.on('error', () => connection.destroy());
     if (head.length > 0) connection.unshift(head);
@@ -65,6 +68,11 @@ export function createApiServer(options: ApiServerOptions): Server {
     void api.serve(request, response, connection);
   });
   return server;
+}
+
+/** TLS costs 5 MB of memory, so it is loaded by those who use it. */
+function tlsModule(): typeof https {
+  return process.getBuiltinModule('node:https');
 }
 
 function pathOf(request: IncomingMessage): string {

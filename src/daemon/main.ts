@@ -80,6 +80,12 @@ async function run(options: DaemonOptions, configuration: Configuration): Promis
   log.info('Starting up');
   for (const flag of configuration.withoutEffect()) log.warning('Setting has no effect', { setting: flag });
   const stopped = untilStopped(log);
+  // A forgotten promise of one request must not take all others down.
+  process.on('unhandledRejection', (reason) => {
+    log.error(
+      `Unhandled rejection: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`,
+    );
+  });
   await using undo = new AsyncDisposableStack();
   if (options.pidFile !== undefined) undo.use(writePidFile(options.pidFile));
   const engine = await Engine.open({
