@@ -53,6 +53,8 @@ test(
       name: 'c',
       config: { Image: 'busybox' },
     } as Parameters<typeof engine.fake.create>[0]);
+    // tls.connect() takes allowHalfOpen, its types do not say so.
+    const half: object = { allowHalfOpen: true };
     const socket = connect({
       port: (server.address() as AddressInfo).port,
       host: '127.0.0.1',
@@ -60,7 +62,7 @@ test(
       key,
       cert,
       ca: cert,
-      allowHalfOpen: true,
+      ...half,
     });
     await once(socket, 'secureConnect');
     socket.end(

@@ -2,6 +2,7 @@ import { EngineError, isKind } from '../../errors/index.ts';
 import type { Containers, WaitCondition } from '../../containers/index.ts';
 import { prepareCreate, type CreateDefaults } from '../container-defaults.ts';
 import type { Exchange } from '../exchange.ts';
+import { nullable } from '../json/schema.ts';
 import { dimension, filters, flag, flagOr, integer, text, texts } from '../query.ts';
 import { route, type Route } from '../route.ts';
 import { containerConfig, createBody, updateBody } from '../schemas/container.ts';
@@ -266,7 +267,7 @@ export function containerRoutes(
         changes: texts,
         pause: flagOr(true),
       },
-      body: containerConfig,
+      body: nullable(containerConfig),
       async handle(exchange, query, body) {
         const id = await containers.commit(query.container, {
           repository: query.repo,
@@ -275,7 +276,7 @@ export function containerRoutes(
           author: query.author,
           changes: query.changes,
           pause: query.pause,
-          ...(body === undefined || body === null ? {} : { config: body }),
+          ...(body === null ? {} : { config: body }),
         });
         exchange.json(201, { Id: id });
       },
