@@ -171,8 +171,8 @@ function hostConfigOf(
     VolumesFrom: nonEmpty(flags.list('volumes-from')),
     ConsoleSize: [0, 0],
     ...(flags.list('annotation').length > 0 && { Annotations: keyValues(flags.list('annotation')) }),
-    CapAdd: nonEmpty(flags.list('cap-add')),
-    CapDrop: nonEmpty(flags.list('cap-drop')),
+    CapAdd: nonEmpty(capabilities(flags.list('cap-add'))),
+    CapDrop: nonEmpty(capabilities(flags.list('cap-drop'))),
     CgroupnsMode: cgroupns,
     Dns: flags.list('dns'),
     DnsOptions: [...flags.list('dns-option'), ...flags.list('dns-opt')],
@@ -204,6 +204,14 @@ function hostConfigOf(
     ReadonlyPaths: security.unconfinedPaths ? [] : null,
     ...(flags.changed('init') && { Init: flags.bool('init') }),
   };
+}
+
+/** Capabilities in one spelling, `CAP_NET_ADMIN`, sorted. */
+function capabilities(names: readonly string[]): string[] {
+  const spelled = names.map((name) => name.trim().toUpperCase());
+  return [
+    ...new Set(spelled.map((name) => (name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`))),
+  ].toSorted();
 }
 
 function tmpfsOf(specs: readonly string[]): Record<string, string> {
