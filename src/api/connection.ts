@@ -5,15 +5,19 @@ import type { AttachSession } from '../containers/index.ts';
 
 /**
  * Takes a connection out of Node's HTTP server without an `Upgrade` header, which HTTP has no word for but Docker's API
- * allows on attach and exec. Adding a reader makes Node stop feeding its parser (net.Socket and _http_server do this
- * in `on('data')`); the server's own listeners go, so that what follows is not parsed as a further request. The caller
- * must add its reader at once, and not pause the socket before: a pause would stop Node's parser, not the reading.
+ * allows on attach and exec. Adding a reader makes Node stop feeding its parser (_http_server wraps the socket's `on`);
+ * the server's own listeners go, so that what follows is not parsed as a further request. What comes before the caller's
+ * reader waits in the paused socket.
  */
 export function detachFromHttp(response: ServerResponse): Duplex {
   const socket = response.socket as Socket;
   response.detachSocket(socket);
   for (const event of ['data', 'end', 'close', 'drain', 'error', 'timeout']) socket.removeAllListeners(event);
   socket.setTimeout(0);
+  const reader = (): void => undefined;
+  socket.on('data', reader);
+  socket.pause();
+  socket.removeListener('data', reader);
   return socket;
 }
 

@@ -132,4 +132,25 @@ describe('attach', () => {
     assert.match(answer, /\{"message":"No such container: nope"\}\n$/);
     socket.end();
   });
+
+  for (const headers of [upgrade, '']) {
+    it(`exec start keeps input that comes before the process runs, ${headers === '' ? 'without' : 'with'} Upgrade`, async () => {
+      await using api = await startTestApi();
+      await create(api);
+      const { fake } = api.engine;
+      const { promise, resolve } = Promise.withResolvers<FakeSession>();
+      fake.startExec = () => promise;
+      const execId = await fake.createExec('c', { attachStdin: true } as never);
+      const socket = api.connect();
+      const body = '{"Detach":false,"Tty":false}';
+      send(socket, `/exec/${execId}/start`, `Content-Type: application/json\r\n${headers}`, body);
+      await readHead(socket);
+      socket.end('early');
+      await new Promise((done) => setTimeout(done, 20));
+      resolve(fake.session);
+      await fake.session.whenInputClosed();
+      assert.equal(Buffer.concat(fake.session.inputs).toString(), 'early');
+      socket.destroy();
+    });
+  }
 });

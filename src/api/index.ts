@@ -1,4 +1,4 @@
-export { createApiServer, type ApiLog, type ApiServerOptions } from './server.ts';
+export { closeApiServer, createApiServer, type ApiLog, type ApiServerOptions } from './server.ts';
 export { apiRoutes, type ApiOptions } from './routes.ts';
 export { formatApiVersion, maximumApiVersion, minimumApiVersion, type ApiVersion } from './api-version.ts';
 export type { Coverage, Method, Route } from './route.ts';

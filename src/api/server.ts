@@ -53,6 +53,12 @@ export function createApiServer(options: ApiServerOptions): Server {
     options.tls === undefined
       ? createServer(settings, onRequest)
       : tlsModule().createServer({ ...settings, ...options.tls }, onRequest);
+  const sockets = new Set<Socket>();
+  openSockets.set(server, sockets);
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
     connection.on('error', () => connection.destroy());
     if (head.length > 0) connection.unshift(head);
@@ -68,6 +74,16 @@ export function createApiServer(options: ApiServerOptions): Server {
     void api.serve(request, response, connection);
   });
   return server;
+}
+
+const openSockets = new WeakMap<Server, Set<Socket>>();
+
+/** Stops listening and cuts every connection, hijacked ones too, which node:http no longer knows. */
+export function closeApiServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    for (const socket of openSockets.get(server) ?? []) socket.destroy();
+  });
 }
 
 /** TLS costs 5 MB of memory, so it is loaded by those who use it. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fakeEngine, type FakeEngine } from './fake-engine.ts';
 import { apiRoutes } from './routes.ts';
-import { createApiServer } from './server.ts';
+import { closeApiServer, createApiServer } from './server.ts';
 
 export interface TestAnswer {
   status: number;
@@ -49,8 +49,7 @@ export async function startTestApi(): Promise<TestApi> {
     call: (method, path, body, headers) => call(socketPath, method, path, body, headers),
     connect: () => connect({ path: socketPath, allowHalfOpen: true }),
     async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closeApiServer(server);
       rmSync(directory, { recursive: true });
     },
   };

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Server } from 'node:http';
-import { apiRoutes, createApiServer, type ApiOptions } from '../api/index.ts';
+import { apiRoutes, closeApiServer, createApiServer, type ApiOptions } from '../api/index.ts';
 import { Engine } from '../engine/index.ts';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import { mergeSettings, readConfigFile } from './config-file.ts';
@@ -118,7 +117,7 @@ async function run(options: DaemonOptions, configuration: Configuration): Promis
       });
     },
   });
-  undo.defer(() => closeAll(servers));
+  undo.defer(async () => void (await Promise.all(servers.map(closeApiServer))));
   const reload = (): void => reloadConfiguration(configuration, api, engine, log);
   process.on('SIGHUP', reload);
   undo.defer(() => void process.removeListener('SIGHUP', reload));
@@ -144,16 +143,6 @@ function untilStopped(log: DaemonLog): Promise<void> {
     process.on('SIGTERM', stop);
     process.on('SIGINT', stop);
   });
-}
-
-async function closeAll(servers: readonly Server[]): Promise<void> {
-  await Promise.all(
-    servers.map((server) => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      return closed;
-    }),
-  );
 }
 
 function apiOptions(options: DaemonOptions): ApiOptions {

@@ -19,7 +19,7 @@ export function streamType(exchange: Exchange, framed: boolean): string {
   return framed && exchange.version >= 42 ? multiplexedStream : rawStream;
 }
 
-/** Answers by leaving HTTP; the caller must give the connection its reader at once. */
+/** Answers by leaving HTTP. */
 export function writeHijackHead(exchange: Exchange, framed: boolean): Duplex {
   const upgrade = exchange.upgraded !== undefined;
   const connection = exchange.hijack();

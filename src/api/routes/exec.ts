@@ -1,5 +1,5 @@
 import { EngineError, errorMessage } from '../../errors/index.ts';
-import type { AttachSession, Containers, ExecCreate } from '../../containers/index.ts';
+import type { Containers, ExecCreate } from '../../containers/index.ts';
 import { finish, frame, pump } from '../connection.ts';
 import type { Exchange } from '../exchange.ts';
 import { boolean, list, nullable, pair, integer, string, stringOrList, struct } from '../json/schema.ts';
@@ -148,18 +148,16 @@ async function start(containers: ExecBackend, exchange: Exchange, body: ExecStar
     exchange.empty(200);
     return;
   }
-  let session: AttachSession | undefined;
+  // Before the start, as dockerd does: some clients lose output that arrives in one packet with the head.
+  const connection = writeHijackHead(exchange, !body.Tty);
+  connection.on('error', () => connection.destroy());
   try {
-    session = await containers.startExec(id, { attach: true, ...options });
+    const session = await containers.startExec(id, { attach: true, ...options });
+    if (session === undefined) finish(connection);
+    else pump(session, connection, { framed: !body.Tty, input: request.attachStdin, closeInputAtEnd: true });
   } catch (error) {
-    const connection = writeHijackHead(exchange, !body.Tty);
-    connection.on('error', () => connection.destroy());
     const line = Buffer.from(`${errorMessage(error)}\r\n`);
     connection.write(body.Tty ? line : frame('stdout', line));
     finish(connection);
-    return;
   }
-  const connection = writeHijackHead(exchange, !body.Tty);
-  if (session === undefined) finish(connection);
-  else pump(session, connection, { framed: !body.Tty, input: request.attachStdin, closeInputAtEnd: true });
 }
