@@ -198,6 +198,13 @@ function createWarnings(hostConfig: HostConfig): string[] {
   const warnings: string[] = [];
   if (hostConfig.NetworkMode === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
     warnings.push('Published ports are discarded when using host network mode');
+  } else if (Object.keys(hostConfig.PortBindings ?? {}).length > 0 || hostConfig.PublishAllPorts) {
+    warnings.push(
+      'This engine does not publish ports yet: the container is reached at its own address only.',
+    );
+  }
+  if ((hostConfig.Links ?? []).length > 0) {
+    warnings.push('This engine does not know links yet: they are ignored.');
   }
   return warnings;
 }

@@ -1,9 +1,13 @@
+import { statSync } from 'node:fs';
 import type { LogEntry, LogReadOptions } from '../logs/index.ts';
 import type { ContainerEntry } from './entry.ts';
 import { assertReadable, logSettings } from './log-settings.ts';
 import type { ContainerTable } from './table.ts';
 
-const rotationIntervalMs = 1000;
+const quietIntervalMs = 1000;
+/** While a log grows fast, so that it does not outgrow its limit by much. */
+const busyIntervalMs = 100;
+const fastGrowthBytes = 256 * 1024;
 
 /** @throws {EngineError} `not-implemented` for a container whose driver is `none` */
 export function containerLogs(
@@ -30,56 +34,69 @@ export function readLog(
   );
 }
 
-/** Keeps the logs of running containers within their limits: looks at their sizes once a second. */
+/** Keeps the logs of running containers within their limits: looks at their sizes once a second, oftener in a burst. */
 export class LogRotation {
   readonly #table: ContainerTable;
+  readonly #sizes = new Map<string, number>();
   #timer: NodeJS.Timeout | null = null;
-  #working = false;
+  #isStopped = false;
 
   constructor(table: ContainerTable) {
     this.#table = table;
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      if (this.#working) return;
-      this.#working = true;
-      void this.#table.inBackground('log rotation', async () => {
-        try {
-          await this.#rotateAll();
-        } finally {
-          this.#working = false;
-        }
-      });
-    }, rotationIntervalMs);
-    this.#timer.unref();
+    this.#schedule(quietIntervalMs);
   }
 
   stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer);
-    this.#timer = null;
+    this.#isStopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  async #rotateAll(): Promise<void> {
+  #schedule(delayMs: number): void {
+    if (this.#isStopped) return;
+    this.#timer = setTimeout(() => {
+      void this.#table.inBackground('log rotation', async () => {
+        this.#schedule((await this.#rotateAll()) ? busyIntervalMs : quietIntervalMs);
+      });
+    }, delayMs);
+    this.#timer.unref();
+  }
+
+  /** @returns true when a log grew fast */
+  async #rotateAll(): Promise<boolean> {
+    let isBusy = false;
     for (const entry of this.#table.entries.values()) {
-      if (entry.task === null) continue;
+      if (entry.task === null) {
+        this.#sizes.delete(entry.id);
+        continue;
+      }
       try {
-        await this.#rotate(entry);
+        const sizeBytes = await this.#rotate(entry);
+        if (sizeBytes - (this.#sizes.get(entry.id) ?? 0) > fastGrowthBytes) isBusy = true;
+        this.#sizes.set(entry.id, sizeBytes);
       } catch (error) {
         this.#table.report(`rotate the log of ${entry.id}`, error);
       }
     }
+    return isBusy;
   }
 
-  async #rotate(entry: ContainerEntry): Promise<void> {
+  /** @returns the log's size before */
+  async #rotate(entry: ContainerEntry): Promise<number> {
     const { logs, runtime } = this.#table.parts;
     const settings = logSettings(entry.record.hostConfig.LogConfig);
-    if (!settings.written || settings.maxSizeBytes === Infinity) return;
+    if (!settings.written || settings.maxSizeBytes === Infinity) return 0;
     const { logPath } = entry.record;
-    if (logs.sizeBytes(logPath) <= settings.maxSizeBytes) return;
-    await entry.lock.run(async () => {
-      if (entry.task === null) return;
-      await logs.rotateIfNeeded(logPath, settings, () => runtime.reopenLog(entry.id));
-    });
+    // Of the current file: the rotated ones count for disk usage, not here.
+    const sizeBytes = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0;
+    if (sizeBytes > settings.maxSizeBytes) {
+      await entry.lock.run(async () => {
+        if (entry.task === null) return;
+        await logs.rotateIfNeeded(logPath, settings, () => runtime.reopenLog(entry.id));
+      });
+    }
+    return sizeBytes;
   }
 }

@@ -1,3 +1,4 @@
+import { EngineError } from '../errors/index.ts';
 import type { Filters } from './containers.ts';
 import { invalid } from './errors.ts';
 import { assertKnownFilters, matchesLabels, parseUntil } from './filter-values.ts';
@@ -12,6 +13,19 @@ export async function pruneContainers(
   filters: Filters,
 ): Promise<{ ids: string[]; spaceReclaimedBytes: number }> {
   assertKnownFilters(filters, ['label', 'label!', 'until']);
+  if (table.pruning) throw new EngineError('conflict', 'a prune operation is already running');
+  table.pruning = true;
+  try {
+    return await prune(table, filters);
+  } finally {
+    table.pruning = false;
+  }
+}
+
+async function prune(
+  table: ContainerTable,
+  filters: Filters,
+): Promise<{ ids: string[]; spaceReclaimedBytes: number }> {
   const until = filters.get('until') ?? [];
   if (until.length > 1) throw invalid('more than one until filter specified');
   const before =

@@ -89,6 +89,8 @@ export class ContainerTable {
   readonly #background = new Set<Promise<void>>();
   /** Set by close(): no automatic restart, no new work. */
   closing = false;
+  /** One prune at a time. */
+  pruning = false;
 
   constructor(parts: ContainersParts, options: ContainersOptions) {
     this.parts = parts;
