@@ -40,7 +40,7 @@ export async function displayProgress(
   for await (const message of messages) {
     if (message.aux !== undefined && message.aux !== null) {
       options.onAux?.(message.aux);
-      continue;
+      if (message.stream === undefined && message.status === undefined) continue;
     }
     const problem = message.errorDetail?.message ?? message.error;
     if (problem !== undefined) {

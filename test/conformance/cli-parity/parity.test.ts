@@ -1,0 +1,98 @@
+/**
+ * Our command line beside the stock docker client, both against one engine: our daemon, or the one at CONFORMANCE_HOST.
+ * The scripts of the client conformance test are run with our client as well.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { TestDaemon } from '../../fixtures/daemon.ts';
+import { cliCases } from '../cli/cases.ts';
+import { baseImage, importBaseImage, removeBaseImage, runCase, type CaseOutcome } from '../cli/run-case.ts';
+import { parityScripts } from './cases.ts';
+
+const bundle = fileURLToPath(new URL('../../../dist/cli.cjs', import.meta.url));
+const standing = 'coracle-parity';
+
+/** Our program says its own name where docker says docker's. */
+function neutral(outcome: CaseOutcome): CaseOutcome {
+  const rename = (text: string): string =>
+    text
+      .replaceAll('coracle:', 'docker:')
+      .replace(/(?<=')coracle(?= )/g, 'docker')
+      .replace(/(Usage: {2}|\bcommand: )coracle\b/g, '$1docker')
+      .replaceAll('Coracle daemon', 'Docker daemon')
+      .replaceAll('coracle daemon', 'docker daemon')
+      .replace(/\n\nRun 'docker .*? --help' for more information\n/g, '\n')
+      // Logged by docker's archiver, beside its error.
+      .replace(/^time="[^"]*" level=\w+ msg=.*\n/gm, '');
+  return { stdout: rename(outcome.stdout), stderr: rename(outcome.stderr), code: outcome.code };
+}
+
+describe('our client beside docker’s', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'coracle-parity-'));
+  const path = process.env['PATH'] ?? '';
+  let daemon: TestDaemon | undefined;
+  let host = process.env['CONFORMANCE_HOST'] ?? '';
+  const docker = (...argv: string[]): void => {
+    spawnSync('docker', argv, { env: { ...process.env, DOCKER_HOST: host } });
+  };
+
+  before(async () => {
+    const program = join(directory, 'docker');
+    writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' -- '${bundle}' "$@"\n`);
+    chmodSync(program, 0o755);
+    if (host === '') {
+      daemon = await TestDaemon.start();
+      host = daemon.host;
+    }
+    importBaseImage(host);
+    docker(
+      'run',
+      '-d',
+      '--name',
+      standing,
+      '--label',
+      'a=b',
+      '--label',
+      'c=d',
+      '-v',
+      '/x',
+      baseImage,
+      'sleep',
+      '100000',
+    );
+  });
+  after(async () => {
+    docker('rm', '-fv', standing);
+    removeBaseImage(host);
+    await daemon?.dispose();
+    rmSync(directory, { recursive: true });
+  });
+
+  const ours = (title: string, script: string): CaseOutcome => {
+    process.env['PATH'] = `${directory}${delimiter}${path}`;
+    try {
+      return neutral(runCase({ title, script }, host));
+    } finally {
+      process.env['PATH'] = path;
+    }
+  };
+  for (const script of parityScripts) {
+    test(script, () => {
+      const theirs = neutral(runCase({ title: script, script }, host));
+      assert.deepEqual(ours(script, script), theirs);
+    });
+  }
+  for (const { title, script } of cliCases) {
+    // Asks for the client's own version.
+    if (/docker (--version|version|info)\b/.test(script)) continue;
+    test(`client conformance: ${title}`, () => {
+      const theirs = neutral(runCase({ title, script }, host));
+      assert.deepEqual(ours(title, script), theirs);
+    });
+  }
+});
