@@ -2,8 +2,8 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TestDaemon } from '../test/fixtures/daemon.ts';
-import { writeBusyboxTree } from '../test/fixtures/busybox-tree.ts';
+import { TestDaemon } from '../tests/fixtures/daemon.ts';
+import { writeBusyboxTree } from '../tests/fixtures/busybox-tree.ts';
 
 export const image = 'bench:busybox';
 

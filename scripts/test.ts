@@ -7,15 +7,15 @@ import { globSync } from 'node:fs';
 import { spec } from 'node:test/reporters';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { leaksSince, machineState } from '../test/leaks.ts';
+import { leaksSince, machineState } from '../tests/leaks.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 const suites: Record<string, { patterns: string[]; concurrency: number }> = {
-  unit: { patterns: ['src/**/*.test.ts', 'test/*.test.ts'], concurrency: 2 },
-  integration: { patterns: ['test/integration/**/*.test.ts'], concurrency: 1 },
-  conformance: { patterns: ['test/conformance/**/*.test.ts'], concurrency: 1 },
-  security: { patterns: ['test/security/**/*.test.ts'], concurrency: 1 },
+  unit: { patterns: ['src/**/*.test.ts', 'tests/*.test.ts'], concurrency: 2 },
+  integration: { patterns: ['tests/integration/**/*.test.ts'], concurrency: 1 },
+  conformance: { patterns: ['tests/conformance/**/*.test.ts'], concurrency: 1 },
+  security: { patterns: ['tests/security/**/*.test.ts'], concurrency: 1 },
 };
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const wanted = process.argv.slice(2);

@@ -7,6 +7,7 @@ import type {
   MountPoint,
   NetworkingConfig,
   Platform,
+  PortBinding,
   Resources,
   RestartPolicy,
 } from '../spec/index.ts';
@@ -34,6 +35,8 @@ export interface ContainerRecord {
   anonymousVolumes: string[];
   networks: Record<string, EndpointSettings>;
   sandbox: { id: string; path: string } | null;
+  /** Published ports by `80/tcp`, as given at the start of this run; absent: none. */
+  ports?: Record<string, PortBinding[]>;
   state: ContainerState;
   restartCount: number;
   /** Set by stop and kill: `unless-stopped` does not restart it with the engine. */
@@ -176,6 +179,13 @@ export interface Containers {
     nameOrId: string,
     change: Partial<Resources> & { RestartPolicy?: RestartPolicy },
   ): Promise<{ warnings: string[] }>;
+  /**
+   * Into another network, at once when it runs, else at its next start.
+   * @throws {EngineError} `forbidden`, `conflict`, `invalid-parameter` with dockerd's texts
+   */
+  connectNetwork(nameOrId: string, network: string, settings: Partial<EndpointSettings>): Promise<void>;
+  /** @param options.force also a container that is gone already */
+  disconnectNetwork(nameOrId: string, network: string, options: { force: boolean }): Promise<void>;
   remove(nameOrId: string, options: { force: boolean; volumes: boolean; link: boolean }): Promise<void>;
   prune(filters: Filters): Promise<{ ids: string[]; spaceReclaimedBytes: number }>;
   /** Two steps, because Docker answers the headers before the wait ends: throws at once for an unknown container. */

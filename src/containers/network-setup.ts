@@ -1,7 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname as hostHostname } from 'node:os';
 import { EngineError } from '../errors/index.ts';
-import { buildHostname, buildHosts, buildResolvConf, readHostResolvConf } from '../network/index.ts';
+import {
+  buildHostname,
+  buildHosts,
+  buildResolvConf,
+  predefinedNetworks,
+  readHostResolvConf,
+} from '../network/index.ts';
 import type { EndpointSettings, RuntimeMount } from '../spec/index.ts';
 import type { ContainerRecord } from './containers.ts';
 import type { ContainerEntry } from './entry.ts';
@@ -38,21 +44,59 @@ export function prepareNetwork(table: ContainerTable, entry: ContainerEntry): Ne
   };
 }
 
-function attachAll(table: ContainerTable, entry: ContainerEntry): void {
+/**
+ * What may go on while the runtime makes the container: ports and names. Undefined when there is nothing to do. Undone by
+ * releaseNetwork().
+ */
+export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Promise<void> | undefined {
   const { record } = entry;
-  for (const [network, settings] of Object.entries(record.networks)) {
-    const given = table.parts.networks.attach({
-      containerId: entry.id,
-      containerName: record.name,
-      network,
-      settings,
-    });
-    record.networks[network] = given;
-    publishNetwork(table, entry, 'connect', network, given.NetworkID);
-  }
+  const { hostConfig, config } = record;
+  const publishes = hostConfig.PublishAllPorts || Object.keys(hostConfig.PortBindings ?? {}).length > 0;
+  const asksNames = Object.keys(record.networks).some((name) => !predefinedNetworks.includes(name));
+  if (record.sandbox === null || (!publishes && !asksNames)) return undefined;
+  const { networks } = table.parts;
+  const finish = async (): Promise<void> => {
+    if (publishes) {
+      record.ports = await networks.publish(entry.id, {
+        bindings: hostConfig.PortBindings,
+        exposed: config.ExposedPorts ?? null,
+        publishAll: hostConfig.PublishAllPorts,
+      });
+    }
+  };
+  return Promise.all([finish(), networks.ready(entry.id)]).then(() => undefined);
 }
 
-function publishNetwork(
+function attachAll(table: ContainerTable, entry: ContainerEntry): void {
+  const { record } = entry;
+  const main = record.hostConfig.NetworkMode;
+  const order = Object.keys(record.networks).sort((a, b) => {
+    if (a === main || b === main) return a === main ? -1 : 1;
+    return a < b ? -1 : 1;
+  });
+  for (const network of order) attachOne(table, entry, network, record.networks[network] ?? {});
+}
+
+/** Also for a container that runs. The record knows afterwards; the caller saves it. */
+export function attachOne(
+  table: ContainerTable,
+  entry: ContainerEntry,
+  network: string,
+  settings: Partial<EndpointSettings>,
+): void {
+  const { record } = entry;
+  const given = table.parts.networks.attach({
+    containerId: entry.id,
+    containerName: record.name,
+    hostname: record.config.Hostname,
+    network,
+    settings,
+  });
+  record.networks[network] = given;
+  publishNetwork(table, entry, 'connect', network, given.NetworkID);
+}
+
+export function publishNetwork(
   table: ContainerTable,
   entry: ContainerEntry,
   action: 'connect' | 'disconnect',
@@ -91,6 +135,7 @@ export function releaseNetwork(table: ContainerTable, entry: ContainerEntry): vo
   if (record.sandbox === null && attached.length === 0 && networks.sandbox(entry.id) === undefined) return;
   networks.removeSandbox(entry.id);
   record.sandbox = null;
+  delete record.ports;
   for (const [network, settings] of attached) {
     record.networks[network] = released(settings);
     publishNetwork(table, entry, 'disconnect', network, settings.NetworkID);
@@ -98,7 +143,7 @@ export function releaseNetwork(table: ContainerTable, entry: ContainerEntry): vo
 }
 
 /** What the user asked for stays, what was given goes. */
-function released(settings: EndpointSettings): EndpointSettings {
+export function released(settings: EndpointSettings): EndpointSettings {
   return {
     ...settings,
     EndpointID: '',

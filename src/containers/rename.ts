@@ -27,5 +27,6 @@ export function renameContainer(table: ContainerTable, entry: ContainerEntry, ne
     throw error;
   }
   table.names.release(oldName, entry.id);
+  table.parts.networks.rename(entry.id, record.name);
   table.publish(entry, 'rename', { oldName: `/${oldName}` });
 }

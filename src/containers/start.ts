@@ -8,7 +8,7 @@ import { notRunning } from './errors.ts';
 import { releaseRun, settleExit } from './exit.ts';
 import { startHealth } from './health.ts';
 import { logSettings } from './log-settings.ts';
-import { prepareNetwork } from './network-setup.ts';
+import { finishNetwork, prepareNetwork } from './network-setup.ts';
 import { removeLocked } from './remove.ts';
 import { startFailure } from './start-failure.ts';
 import type { ContainerTable } from './table.ts';
@@ -117,7 +117,9 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
   entry.process = spec.process;
   cgroups.ensureUsable();
   const chosen = table.runtimeOf(entry);
-  return runtime.create({
+  // The host's side of the network is made while the runtime makes the container.
+  const finished = finishNetwork(table, entry);
+  const created = runtime.create({
     id: entry.id,
     spec,
     ...(chosen === undefined ? {} : { runtime: chosen }),
@@ -125,6 +127,11 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
     stdinOnce: record.config.StdinOnce,
     logPath: logSettings(record.hostConfig.LogConfig).written ? record.logPath : null,
   });
+  if (finished === undefined) return created;
+  const [networking, task] = await Promise.allSettled([finished, created]);
+  if (networking.status === 'rejected') throw networking.reason;
+  if (task.status === 'rejected') throw task.reason;
+  return task.value;
 }
 
 /** The user's own mount at /etc/hosts and the like wins over the engine's file. */

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { TestDaemon } from '../../fixtures/daemon.ts';
 import { cliCases } from '../cli/cases.ts';
 import { baseImage, importBaseImage, removeBaseImage, runCase, type CaseOutcome } from '../cli/run-case.ts';
@@ -81,18 +82,19 @@ describe('our client beside docker’s', () => {
       process.env['PATH'] = path;
     }
   };
-  for (const script of parityScripts) {
-    test(script, () => {
-      const theirs = neutral(runCase({ title: script, script }, host));
-      assert.deepEqual(ours(script, script), theirs);
-    });
-  }
+  const compare = (title: string, script: string): void => {
+    let pair: CaseOutcome[] = [];
+    // Ages like "2 seconds ago" may turn between the two: a real difference is one every time.
+    for (let tries = 0; tries < 3; tries++) {
+      pair = [ours(title, script), neutral(runCase({ title, script }, host))];
+      if (isDeepStrictEqual(pair[0], pair[1])) return;
+    }
+    assert.deepEqual(pair[0], pair[1]);
+  };
+  for (const script of parityScripts) test(script, () => compare(script, script));
   for (const { title, script } of cliCases) {
     // Asks for the client's own version.
     if (/docker (--version|version|info)\b/.test(script)) continue;
-    test(`client conformance: ${title}`, () => {
-      const theirs = neutral(runCase({ title, script }, host));
-      assert.deepEqual(ours(title, script), theirs);
-    });
+    test(`client conformance: ${title}`, () => compare(title, script));
   }
 });

@@ -69,7 +69,7 @@ test('public source names no machine and no registry host', () => {
   const pattern = new RegExp(
     ['/wo' + 'rk/', '/tmp' + '/w/', 'registry-' + '1\\.', 'deb\\.' + 'debian'].join('|'),
   );
-  for (const file of globSync(['src/**/*', 'test/**/*', 'docs/**/*', 'bench/**/*', 'scripts/**/*', '*.md'], {
+  for (const file of globSync(['src/**/*', 'tests/**/*', 'docs/**/*', 'bench/**/*', 'scripts/**/*', '*.md'], {
     cwd: root,
   })) {
     if (!/\.(ts|md|sh|json)$/.test(file)) continue;

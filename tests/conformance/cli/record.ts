@@ -1,6 +1,6 @@
 /**
  * Records what the engine at CONFORMANCE_HOST (a dockerd) answers to every case, into expected.json:
- * `CONFORMANCE_HOST=unix:///run/docker.sock node test/conformance/cli/record.ts [title …]`
+ * `CONFORMANCE_HOST=unix:///run/docker.sock node tests/conformance/cli/record.ts [title …]`
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cliCases } from './cases.ts';
