@@ -31,6 +31,11 @@ function length(value: Value): number {
   throw new Error(`len of type ${typeName(value)}`);
 }
 
+/** What Go gives for a key that a map does not have: the zero of its values' type. */
+function zeroOf(map: Record<string, Value>): Value {
+  return Object.values(map).every((value) => typeof value === 'string') ? '' : undefined;
+}
+
 function index(item: Value, ...keys: Value[]): Value {
   let value = item;
   for (const key of keys) {
@@ -47,7 +52,7 @@ function index(item: Value, ...keys: Value[]): Value {
       value = value[at] as Value;
     } else if (isMap(value)) {
       if (typeof key !== 'string') throw new Error(`value has type ${typeName(key)}; should be string`);
-      value = Object.hasOwn(value, key) ? value[key] : undefined;
+      value = Object.hasOwn(value, key) ? value[key] : zeroOf(value);
     } else throw new Error(`can't index item of type ${typeName(value)}`);
   }
   return value;

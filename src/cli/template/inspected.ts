@@ -1,4 +1,4 @@
-import { keepOrder, Struct, type Value } from './value.ts';
+import { keepOrder, nilCollection, Struct, type Value } from './value.ts';
 
 /** Fields of Docker's API that are maps: any key may be asked for. All other objects have a fixed set of fields. */
 const maps = new Set(
@@ -51,7 +51,10 @@ class Inspected extends Struct {
 }
 
 function wrap(value: unknown, name: string): Value {
-  if (value === null) return emptyLists.has(name) ? [] : maps.has(name) ? {} : null;
+  if (value === null) {
+    if (emptyLists.has(name)) return nilCollection([]);
+    return maps.has(name) ? nilCollection({}) : null;
+  }
   if (typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map((item) => wrap(item, ''));
   if (maps.has(name) && !isStructAfterAll(value)) {

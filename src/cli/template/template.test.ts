@@ -81,7 +81,7 @@ test('inspected() gives objects fixed fields and maps free keys', () => {
   const value = inspected('{"Config":{"Labels":{"a":"b"},"Env":null,"Cmd":["x"]},"State":{"Running":true}}');
   const run = (source: string) => new Template(source).run(value);
   assert.equal(run('{{.Config.Labels.zz}} {{.Config.Env}} {{if .State.Health}}h{{end}}'), '<no value> [] ');
-  assert.equal(run('{{.State}}'), '{true}');
+  assert.equal(run('{{.State}} {{json .Config.Env}} [{{index .Config.Labels "zz"}}]'), '{true} null []');
   assert.throws(() => run('{{.Config.Foo}}'), {
     message: 'template: :1:9: executing "" at <.Config.Foo>: map has no entry for key "Foo"',
   });

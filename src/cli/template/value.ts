@@ -70,6 +70,14 @@ export function goJson(value: Value, indent?: string): string {
   return text.replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+const absent = Symbol('absent');
+
+/** Marks an empty list or map as one that JSON writes as null: Go prints a nil slice like an empty one. */
+export function nilCollection<T extends object>(value: T): T {
+  Object.defineProperty(value, absent, { value: true });
+  return value;
+}
+
 const ordered = Symbol('ordered');
 
 /** Marks an object (as it came from the engine) as one whose order counts, like a Go struct's. */
@@ -80,6 +88,7 @@ export function keepOrder<T extends object>(value: T): T {
 
 function sortKeys(value: Value): unknown {
   if (value instanceof Struct) return sortKeys(value.toJSON());
+  if (typeof value === 'object' && value !== null && absent in value) return null;
   if (Array.isArray(value)) return value.map(sortKeys);
   if (!isMap(value) || ordered in value) return value;
   return Object.fromEntries(
