@@ -6,6 +6,7 @@ import type {
   Containers,
   ExecRecord,
 } from '../containers/index.ts';
+import type { Builder } from '../builder/index.ts';
 import type { EngineFacts, EngineServices } from '../engine/index.ts';
 import { MemoryEventBus } from '../events/index.ts';
 import type { Image, Images } from '../images/index.ts';
@@ -273,6 +274,7 @@ export function fakeEngine(): FakeEngine {
     volumes: volumes as Volumes,
     networks: networks as Networks,
     events: new MemoryEventBus(),
+    builder: {} as Builder,
     facts: () => fakeFacts,
   };
 }

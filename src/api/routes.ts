@@ -1,6 +1,7 @@
 import type { EngineServices } from '../engine/index.ts';
 import type { CreateDefaults } from './container-defaults.ts';
 import type { Route } from './route.ts';
+import { buildRoutes } from './routes/build.ts';
 import { containerRoutes } from './routes/containers.ts';
 import { archiveRoutes } from './routes/archive.ts';
 import { containerStreamRoutes } from './routes/container-streams.ts';
@@ -56,6 +57,7 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
     ...volumeRoutes(engine.volumes),
     ...networkRoutes(engine.networks),
     ...eventRoutes(engine.events, listeners),
+    ...buildRoutes(engine.builder),
     ...extensionRoutes(engine.images),
     ...refusedRoutes(),
   ];

@@ -14,7 +14,7 @@ export { removeTree } from './unpack/remove-tree.ts';
 export { treeChanges, type ChangesOptions, type TreeChange } from './pack/changes.ts';
 export { packChanges, packFile, packTree, packTreeChanges } from './pack/pack.ts';
 export type { PackOptions } from './pack/tree-packer.ts';
-export type { Location } from './unpack/location.ts';
+export { ownedLocation, type Location } from './unpack/location.ts';
 export {
   baseOf,
   hostPath,
@@ -26,3 +26,4 @@ export {
 } from './unpack/names.ts';
 export { TreeWriter, isWhiteout, type TreeWriterOptions } from './unpack/tree-writer.ts';
 export type { Owner } from './unpack/attributes.ts';
+export { IgnoreRules, globSource, parseIgnoreFile } from './dockerignore.ts';

@@ -1,3 +1,4 @@
+import type { Builder } from '../builder/index.ts';
 import type { Containers } from '../containers/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Images } from '../images/index.ts';
@@ -42,5 +43,6 @@ export interface EngineServices {
   readonly volumes: Volumes;
   readonly networks: Networks;
   readonly events: EventBus;
+  readonly builder: Builder;
   facts(): EngineFacts;
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { LayerUnpacker } from '../archive/index.ts';
-import { LocalContainers, type Containers } from '../containers/index.ts';
+import { LocalBuilder, type Builder } from '../builder/index.ts';
+import { LocalContainers, buildSpec, type Containers } from '../containers/index.ts';
 import { LocalContentStore } from '../content/index.ts';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import { MemoryEventBus, type EventBus } from '../events/index.ts';
@@ -36,6 +37,7 @@ export class Engine implements EngineServices, AsyncDisposable {
   readonly volumes: Volumes;
   readonly networks: Networks;
   readonly events: EventBus;
+  readonly builder: Builder;
   readonly #facts: () => EngineFacts;
   readonly #close: () => Promise<void>;
   #closed: Promise<void> | undefined;
@@ -50,6 +52,7 @@ export class Engine implements EngineServices, AsyncDisposable {
     this.volumes = services.volumes;
     this.networks = services.networks;
     this.events = services.events;
+    this.builder = services.builder;
     this.#facts = facts;
     this.#close = close;
   }
@@ -169,6 +172,13 @@ async function compose(
     compileSeccomp: compileSeccompFilter,
   });
   const initPath = findProgram(['tini-static', 'docker-init', 'tini']);
+  const cgroupParent =
+    options.cgroupParent ?? (driver === 'systemd' ? 'system.slice' : `/coracle-${id.slice(0, 8)}`);
+  const platform = {
+    architecture: machine.architecture,
+    os: 'linux',
+    ...(machine.variant === undefined ? {} : { variant: machine.variant }),
+  };
   const containers = new LocalContainers(
     {
       records,
@@ -186,8 +196,7 @@ async function compose(
     {
       dataRoot,
       execRoot,
-      cgroupParent:
-        options.cgroupParent ?? (driver === 'systemd' ? 'system.slice' : `/coracle-${id.slice(0, 8)}`),
+      cgroupParent,
       runtimes,
       defaultRuntime,
       boundingCapabilities: machine.boundingCapabilities,
@@ -198,11 +207,7 @@ async function compose(
       logDriver: options.logDriver ?? 'json-file',
       logOptions: options.logOptions ?? defaults.logOptions,
       stopTimeoutSeconds: defaults.stopTimeoutSeconds,
-      platform: {
-        architecture: machine.architecture,
-        os: 'linux',
-        ...(machine.variant === undefined ? {} : { variant: machine.variant }),
-      },
+      platform,
       onBackgroundError: (context, error) => log('error', `${context}: ${errorMessage(error)}`),
     },
   );
@@ -211,6 +216,33 @@ async function compose(
     await containers.close();
     cgroups.restore();
   });
+
+  const builder = new LocalBuilder(
+    {
+      records,
+      images,
+      snapshotter,
+      runtime,
+      networks,
+      events,
+      cgroups,
+      syscall,
+      buildSpec,
+    },
+    {
+      dataRoot,
+      execRoot,
+      cgroupParent,
+      boundingCapabilities: machine.boundingCapabilities,
+      shmSizeBytes: options.defaultShmSizeBytes ?? defaults.shmSizeBytes,
+      ulimits: options.defaultUlimits ?? [],
+      noNewPrivileges: options.noNewPrivileges ?? false,
+      platform,
+      onBackgroundError: (context, error) => log('error', `${context}: ${errorMessage(error)}`),
+    },
+  );
+  await builder.open();
+  undo.defer(() => builder.close());
 
   const versions = {
     runtime: await runtime.version(),
@@ -244,7 +276,7 @@ async function compose(
     debug: options.debug ?? false,
     startedAt,
   });
-  return { services: { containers, images, volumes, networks, events }, facts };
+  return { services: { containers, images, volumes, networks, events, builder }, facts };
 }
 
 function otherRuntimes(options: EngineOptions): Record<string, { path: string; args: string[] }> {

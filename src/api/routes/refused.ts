@@ -99,9 +99,6 @@ export function refusedRoutes(): Route[] {
     }),
     ...plugins,
     ...namedPlugins,
-    refuse('POST', '/build', 'ImageBuild', 'no builder yet', notYet('building images is')),
-    refuse('POST', '/build/cancel', '(BuildCancel)', 'no builder yet', notYet('building images is'), 38),
-    refuse('POST', '/build/prune', 'BuildPrune', 'no builder yet', notYet('a build cache is'), 31),
     refuse('POST', '/session', 'Session', 'no BuildKit', notYet('sessions are'), 31),
     refuse('POST', '/grpc', '(GRPC)', 'no BuildKit', notYet('BuildKit over gRPC is'), 40),
     refuse(

@@ -1,0 +1,85 @@
+import type { Digest, Ulimit } from '../spec/index.ts';
+
+/** One object of the version 1 stream, as `POST /build` sends it. */
+export interface BuildMessage {
+  stream?: string;
+  aux?: { ID: string };
+}
+
+/** Limits of RUN steps; what is absent is not limited. */
+export interface BuildLimits {
+  /** Bytes. */
+  memoryBytes?: number;
+  /** Memory plus swap, bytes; -1 unlimited. */
+  memorySwapBytes?: number;
+  cpuShares?: number;
+  /** Microseconds. */
+  cpuPeriod?: number;
+  /** Microseconds. */
+  cpuQuota?: number;
+  cpusetCpus?: string;
+  cpusetMems?: string;
+  shmSizeBytes?: number;
+  ulimits?: readonly Ulimit[];
+}
+
+export interface BuildRequest {
+  /** A tar of any compression, or a lone Dockerfile. */
+  context: AsyncIterable<Uint8Array>;
+  /** Path of the Dockerfile in the context; '' for `Dockerfile`. */
+  dockerfile?: string;
+  /** Names the image gets, `name` or `name:tag`. */
+  tags?: readonly string[];
+  /** Null: the argument is declared without a value. */
+  buildArgs?: Readonly<Record<string, string | null>>;
+  labels?: Readonly<Record<string, string>>;
+  /** Name or number of the stage to build; '' for the last. */
+  target?: string;
+  /** `os/architecture[/variant]`; '' for this machine's. */
+  platform?: string;
+  noCache?: boolean;
+  /** Fetch base images even when they are here. */
+  pull?: boolean;
+  /** Show nothing but the image's id. */
+  quiet?: boolean;
+  /** Say that the containers of RUN steps are removed; they are in any case. */
+  removesContainers?: boolean;
+  /** For RUN: `default`, `bridge`, `none`, `host` or a network's name. */
+  networkMode?: string;
+  /** `name:address`. */
+  extraHosts?: readonly string[];
+  cgroupParent?: string;
+  limits?: BuildLimits;
+  /** Contents by id, for `RUN --mount=type=secret`; never stored. */
+  secrets?: ReadonlyMap<string, Uint8Array>;
+  /** For cancel(). */
+  buildId?: string;
+  signal?: AbortSignal;
+  onMessage?: (message: BuildMessage) => void;
+}
+
+/**
+ * Builds images from Dockerfiles. Every step is an image of its own, as in Docker's classic builder, found again by what
+ * it was made from: the same instruction on the same content is not run twice.
+ */
+export interface Builder {
+  /** Removes what a crash left of builds; after the containers are restored. */
+  open(): Promise<void>;
+  /**
+   * @returns the image's id
+   * @throws {EngineError} `invalid-parameter` for a wrong Dockerfile or request; `internal` with `details.exitCode` when a
+   *   RUN step fails; `cancelled`. Steps that were finished stay in the cache.
+   */
+  build(request: BuildRequest): Promise<{ imageId: Digest }>;
+  /** Ends a build of this id; no error when there is none. */
+  cancel(buildId: string): void;
+  /** Forgets what earlier builds made; `all` also what images with names were made from. Ids of the records removed. */
+  prune(options: {
+    all: boolean;
+    /** Only what was last used before this moment, ms since the epoch. */
+    unusedSinceMs?: number;
+    /** Stop when no more than this many bytes are left. */
+    keepBytes?: number;
+  }): Promise<{ ids: string[]; spaceReclaimedBytes: number }>;
+  close(): Promise<void>;
+}

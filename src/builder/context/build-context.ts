@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import {
+  IgnoreRules,
+  TarParser,
+  TreeWriter,
+  decompress,
+  ownedLocation,
+  parseIgnoreFile,
+} from '../../archive/index.ts';
+import { EngineError, errorMessage, isEngineError } from '../../errors/index.ts';
+import type { Syscall } from '../../sys/index.ts';
+import { realPathIn } from '../ops/real-path.ts';
+
+/** Larger Dockerfiles are refused. */
+const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
+
+/** A build context on this machine's disk. Dispose it when the build has ended. */
+export interface BuildContext {
+  /** Directory with the files, owner and group 0. */
+  readonly directory: string;
+  readonly dockerfile: string;
+  /** As shown in messages. */
+  readonly dockerfileName: string;
+}
+
+/**
+ * Receives a context: unpacks the tar (of any compression) below `directory`, reads the Dockerfile and removes what
+ * `.dockerignore` excludes. A body that is no tar is taken as the Dockerfile alone.
+ * @throws {EngineError} `invalid-parameter`
+ */
+export async function receiveContext(
+  body: AsyncIterable<Uint8Array>,
+  options: { directory: string; dockerfile: string; syscall: Syscall; signal: AbortSignal },
+): Promise<BuildContext> {
+  const { directory, syscall, signal } = options;
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  const name = options.dockerfile === '' ? 'Dockerfile' : options.dockerfile;
+  const lone = await unpack(body, directory, syscall, signal);
+  if (lone !== undefined) return { directory, dockerfile: lone, dockerfileName: name };
+  const dockerfile = readDockerfile(directory, options.dockerfile);
+  applyIgnoreFile(directory, dockerfile.path);
+  return { directory, dockerfile: dockerfile.text, dockerfileName: name };
+}
+
+/** @returns the Dockerfile's text when the body is no archive */
+async function unpack(
+  body: AsyncIterable<Uint8Array>,
+  directory: string,
+  syscall: Syscall,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const writer = new TreeWriter(
+    ownedLocation(directory),
+    { form: 'plain', owner: { uid: 0, gid: 0 }, maxEntries: 10_000_000 },
+    syscall,
+  );
+  const parser = new TarParser(writer);
+  let head: Buffer = Buffer.alloc(0);
+  let isTar: boolean | undefined;
+  try {
+    for await (const chunk of decompress(body)) {
+      signal.throwIfAborted();
+      if (isTar === true) {
+        parser.push(chunk);
+        continue;
+      }
+      head = head.length === 0 ? chunk : Buffer.concat([head, chunk]);
+      isTar ??= head.length >= 512 ? looksLikeTar(head) : undefined;
+      if (isTar === true) parser.push(head);
+      if (head.length > MAX_DOCKERFILE_BYTES && isTar === false) {
+        throw new EngineError('invalid-parameter', 'the Dockerfile is too large');
+      }
+    }
+    if (isTar !== true) return head.every((byte) => byte === 0) ? emptyContext(head) : head.toString('utf8');
+    parser.finish();
+    writer.finish();
+    return undefined;
+  } catch (error) {
+    if (isEngineError(error) || signal.aborted) throw error;
+    throw new EngineError('invalid-parameter', `Cannot read build context: ${errorMessage(error)}`, {
+      cause: error,
+    });
+  } finally {
+    writer.abort();
+  }
+}
+
+/** An empty tar is two blocks of zeros; nothing at all is an empty Dockerfile. */
+function emptyContext(head: Buffer): string | undefined {
+  return head.length === 0 ? '' : undefined;
+}
+
+/** A header's checksum tells, whatever dialect of tar it is. */
+export function looksLikeTar(block: Buffer): boolean {
+  if (block.length < 512) return false;
+  const header = block.subarray(0, 512);
+  if (header.every((byte) => byte === 0)) return true;
+  const stored = parseInt(
+    header
+      .toString('latin1', 148, 156)
+      .replace(/[\0 ]+$/, '')
+      .trim(),
+    8,
+  );
+  let sum = 8 * 0x20;
+  for (let at = 0; at < 512; at += 1) if (at < 148 || at >= 156) sum += header[at] ?? 0;
+  return sum === stored;
+}
+
+function readDockerfile(directory: string, asked: string): { path: string; text: string } {
+  const names = asked === '' ? ['Dockerfile', 'dockerfile'] : [asked];
+  for (const name of names) {
+    const real = realPathIn(directory, name);
+    const stat = lstatSync(`${directory}/${real}`, { throwIfNoEntry: false });
+    if (stat === undefined) continue;
+    if (!stat.isFile()) {
+      throw new EngineError('invalid-parameter', `Cannot read Dockerfile ${name}: it is not a regular file`);
+    }
+    if (stat.size > MAX_DOCKERFILE_BYTES) {
+      throw new EngineError('invalid-parameter', `the Dockerfile (${name}) is too large`);
+    }
+    return { path: real, text: readFileSync(`${directory}/${real}`, 'utf8') };
+  }
+  const name = names[0] ?? '';
+  throw new EngineError('internal', `Cannot locate specified Dockerfile: ${name}`, { code: 'no-dockerfile' });
+}
+
+/** `<Dockerfile>.dockerignore` counts before `.dockerignore`. */
+function applyIgnoreFile(directory: string, dockerfilePath: string): void {
+  const file = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find(
+    (name) => lstatSync(`${directory}/${name}`, { throwIfNoEntry: false })?.isFile() === true,
+  );
+  if (file === undefined) return;
+  const rules = new IgnoreRules(parseIgnoreFile(readFileSync(`${directory}/${file}`, 'utf8')));
+  if (!rules.isEmpty) removeIgnored(directory, '', rules);
+}
+
+function removeIgnored(directory: string, relative: string, rules: IgnoreRules): void {
+  for (const entry of readdirSync(`${directory}/${relative}`, { withFileTypes: true })) {
+    const path = relative === '' ? entry.name : `${relative}/${entry.name}`;
+    const ignored = rules.ignores(path);
+    if (ignored && !(entry.isDirectory() && rules.hasExceptions)) {
+      rmSync(`${directory}/${path}`, { recursive: true, force: true });
+      continue;
+    }
+    if (!entry.isDirectory()) continue;
+    removeIgnored(directory, path, rules);
+    if (ignored && readdirSync(`${directory}/${path}`).length === 0)
+      rmSync(`${directory}/${path}`, { recursive: true });
+  }
+}
+
+/** sha256 of texts, each with its length, so that their borders count. */
+export function digestOfTexts(texts: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const text of texts) hash.update(`${Buffer.byteLength(text)}:${text}`);
+  return hash.digest('hex');
+}

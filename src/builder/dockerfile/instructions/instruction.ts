@@ -1,0 +1,75 @@
+import type { Healthcheck } from '../../../spec/index.ts';
+import type { Heredoc } from '../parser/heredoc.ts';
+
+/** Shell form (`RUN a b`) or exec form (`RUN ["a", "b"]`). */
+export interface CommandLine {
+  form: 'shell' | 'exec';
+  /** Shell form: one text; exec form: the arguments. */
+  words: string[];
+}
+
+interface Common {
+  /** As written, continuation lines joined. */
+  original: string;
+  /** In the file, from 1. */
+  line: number;
+}
+
+export interface RunInstruction extends Common {
+  kind: 'run';
+  command: CommandLine;
+  heredocs: Heredoc[];
+  /** Values of `--mount`, not yet expanded. */
+  mounts: string[];
+  network: string;
+}
+
+export interface CopyInstruction extends Common {
+  kind: 'copy' | 'add';
+  sources: string[];
+  destination: string;
+  heredocs: Heredoc[];
+  from: string;
+  chown: string;
+  chmod: string;
+  exclude: string[];
+  parents: boolean;
+  /** ADD: extract archives or not; undefined: local archives are, downloads are not. */
+  unpack: boolean | undefined;
+  checksum: string;
+  keepGitDir: boolean;
+}
+
+/** An instruction of a build stage. */
+export type Instruction =
+  | (Common & { kind: 'env' | 'label'; pairs: { name: string; value: string }[] })
+  | (Common & { kind: 'arg'; pairs: { name: string; value: string | undefined }[] })
+  | (Common & { kind: 'cmd' | 'entrypoint'; command: CommandLine })
+  | (Common & { kind: 'expose' | 'volume'; words: string[] })
+  | (Common & { kind: 'user' | 'stopsignal' | 'maintainer'; value: string })
+  | (Common & { kind: 'workdir'; value: string })
+  | (Common & { kind: 'shell'; words: string[] })
+  | (Common & { kind: 'healthcheck'; check: Healthcheck })
+  | (Common & { kind: 'onbuild'; trigger: string })
+  | RunInstruction
+  | CopyInstruction;
+
+/** `FROM` and what follows it. */
+export interface Stage {
+  original: string;
+  line: number;
+  /** Image or earlier stage, not yet expanded. */
+  base: string;
+  /** Lower case; '' for none. */
+  name: string;
+  platform: string;
+  instructions: Instruction[];
+}
+
+export interface Dockerfile {
+  escape: '\\' | '`';
+  /** ARGs in front of the first FROM. */
+  metaArgs: (Common & { name: string; value: string | undefined })[];
+  stages: Stage[];
+  warnings: string[];
+}

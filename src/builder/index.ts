@@ -1,0 +1,3 @@
+export type * from './builder.ts';
+export type { BuilderOptions, BuilderParts, StepSpecInput } from './parts.ts';
+export { LocalBuilder } from './local-builder.ts';

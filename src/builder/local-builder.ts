@@ -1,0 +1,128 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { EngineError, isEngineError } from '../errors/index.ts';
+import { parseReference, withDefaultTag, familiarReference, type Digest } from '../spec/index.ts';
+import { unmountFlags } from '../sys/index.ts';
+import type { BuildRequest, Builder } from './builder.ts';
+import { receiveContext } from './context/build-context.ts';
+import { CacheMounts } from './ops/step-mounts.ts';
+import type { BuilderOptions, BuilderParts } from './parts.ts';
+import { BuildRun, shortDigest, type BuildServices } from './solver/build-run.ts';
+import { BuildCache } from './solver/cache.ts';
+import { pruneCache } from './solver/prune.ts';
+import { StepMaker } from './solver/step-maker.ts';
+
+/** Builds on this machine, with the engine's own rooms. */
+export class LocalBuilder implements Builder {
+  readonly #services: BuildServices;
+  readonly #contexts: string;
+  readonly #running = new Map<AbortController, { buildId: string; done: Promise<unknown> }>();
+
+  constructor(parts: BuilderParts, options: BuilderOptions) {
+    const cache = new BuildCache(parts.records, parts.images);
+    this.#contexts = `${options.dataRoot}/builder/contexts`;
+    this.#services = {
+      parts,
+      options,
+      cache,
+      cacheMounts: new CacheMounts(`${options.dataRoot}/builder/cache-mounts`),
+      maker: new StepMaker(parts.images, cache),
+    };
+  }
+
+  async open(): Promise<void> {
+    const { options, cache, parts } = this.#services;
+    const own = [this.#contexts, `${options.execRoot}/builder`];
+    for (const target of mountsBelow(own)) parts.syscall.unmount(target, unmountFlags.detach);
+    for (const directory of own) rmSync(directory, { recursive: true, force: true });
+    mkdirSync(this.#contexts, { recursive: true, mode: 0o700 });
+    cache.sweep();
+    await Promise.resolve();
+  }
+
+  async build(request: BuildRequest): Promise<{ imageId: Digest }> {
+    const controller = new AbortController();
+    const signal =
+      request.signal === undefined ? controller.signal : AbortSignal.any([request.signal, controller.signal]);
+    const done = this.#build(request, signal);
+    this.#running.set(controller, { buildId: request.buildId ?? '', done });
+    try {
+      return await done;
+    } catch (error) {
+      if (signal.aborted && !isEngineError(error)) {
+        throw new EngineError('cancelled', 'Build cancelled', { cause: error });
+      }
+      throw error;
+    } finally {
+      this.#running.delete(controller);
+    }
+  }
+
+  async #build(request: BuildRequest, signal: AbortSignal): Promise<{ imageId: Digest }> {
+    const { parts } = this.#services;
+    const tags = (request.tags ?? []).filter((tag) => tag !== '').map(tagName);
+    const directory = `${this.#contexts}/${randomBytes(8).toString('hex')}`;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    try {
+      const context = await receiveContext(request.context, {
+        directory: `${directory}/context`,
+        dockerfile: request.dockerfile ?? '',
+        syscall: parts.syscall,
+        signal,
+      });
+      const run = new BuildRun(this.#services, request, context, { directory, signal });
+      let imageId: Digest;
+      try {
+        imageId = (await run.run()).id;
+      } finally {
+        run.close();
+      }
+      if (request.quiet === true) request.onMessage?.({ stream: `${imageId}\n` });
+      run.say(`Successfully built ${shortDigest(imageId)}\n`);
+      for (const tag of tags) {
+        const reference = parseReference(tag);
+        await parts.images.tag(imageId, `${reference.domain}/${reference.path}`, reference.tag ?? 'latest');
+        run.say(`Successfully tagged ${tag}\n`);
+      }
+      return { imageId };
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }
+
+  cancel(buildId: string): void {
+    for (const [controller, running] of this.#running) {
+      if (buildId !== '' && running.buildId === buildId) controller.abort();
+    }
+  }
+
+  async prune(options: Parameters<Builder['prune']>[0]): ReturnType<Builder['prune']> {
+    if (options.all && this.#running.size === 0) this.#services.cacheMounts.clear();
+    return await pruneCache(this.#services.cache, this.#services.parts.images, options);
+  }
+
+  async close(): Promise<void> {
+    for (const controller of this.#running.keys()) controller.abort();
+    await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
+  }
+}
+
+/** @throws {EngineError} `invalid-parameter` */
+function tagName(text: string): string {
+  const reference = parseReference(text);
+  if (reference.digest !== undefined) {
+    throw new EngineError('invalid-parameter', 'build tag cannot contain a digest');
+  }
+  return familiarReference(withDefaultTag(reference));
+}
+
+/** Mount points below these directories, deepest last mounted first. */
+function mountsBelow(directories: readonly string[]): string[] {
+  return readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((target) => directories.some((directory) => target.startsWith(`${directory}/`)))
+    .toReversed();
+}
+
+void readdirSync;

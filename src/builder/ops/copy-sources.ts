@@ -1,0 +1,180 @@
+import { createHash, type Hash } from 'node:crypto';
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readSync,
+  readlinkSync,
+  readdirSync,
+  statSync,
+  type Stats,
+} from 'node:fs';
+import { IgnoreRules, globSource } from '../../archive/index.ts';
+import { EngineError } from '../../errors/index.ts';
+import { realPathIn } from './real-path.ts';
+
+/** One thing to copy. */
+export interface CopySource {
+  /** Absolute on the host. */
+  path: string;
+  /** As named in the tree it comes from, relative. */
+  name: string;
+  stat: Stats;
+}
+
+/**
+ * Finds what the sources of a COPY name in a tree (the context or an image's files). Patterns as in Go's filepath.Match;
+ * the last part of a source may be a symlink, which is followed within the tree.
+ * @throws {EngineError} `invalid-parameter` with Docker's text
+ */
+export function findSources(
+  root: string,
+  sources: readonly string[],
+  options: { instruction: string; fromContext: boolean },
+): CopySource[] {
+  const { instruction, fromContext } = options;
+  const found: CopySource[] = [];
+  for (const source of sources) {
+    const clean = cleanSource(source, instruction, fromContext);
+    if (/[*?[\\]/.test(clean)) {
+      const names = match(root, clean);
+      found.push(...names.map((name) => sourceAt(root, name, source, options)));
+      continue;
+    }
+    found.push(sourceAt(root, clean, source, options));
+  }
+  if (found.length === 0) throw failed(instruction, 'no source files were specified');
+  return found;
+}
+
+function failed(instruction: string, why: string): EngineError {
+  return new EngineError('invalid-parameter', `${instruction} failed: ${why}`);
+}
+
+function cleanSource(source: string, instruction: string, fromContext: boolean): string {
+  const parts: string[] = [];
+  for (const part of source.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    // An absolute source cannot leave the tree, as `/..` is `/`.
+    else if (parts.pop() === undefined && fromContext && !source.startsWith('/')) {
+      throw failed(instruction, `forbidden path outside the build context: ${source} ()`);
+    }
+  }
+  return parts.join('/');
+}
+
+function sourceAt(
+  root: string,
+  name: string,
+  asked: string,
+  { instruction, fromContext }: { instruction: string; fromContext: boolean },
+): CopySource {
+  const real = realPathIn(root, name);
+  const path = real === '' ? root : `${root}/${real}`;
+  let stat: Stats | undefined;
+  try {
+    stat = real === '' ? statSync(path) : lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+  }
+  if (stat !== undefined) return { path, name, stat };
+  throw failed(
+    instruction,
+    fromContext
+      ? `file not found in build context or excluded by .dockerignore: stat ${name || asked}: file does not exist`
+      : `stat ${asked}: file does not exist`,
+  );
+}
+
+/** Names in the tree that match a pattern, one component after the other, sorted. */
+function match(root: string, pattern: string): string[] {
+  let names = [''];
+  for (const part of pattern.split('/')) {
+    const expression = new RegExp(`^${globSource(part.replaceAll('**', '*'))}$`, 's');
+    const next: string[] = [];
+    for (const name of names) {
+      const directory = realPathIn(root, name);
+      if (lstatSync(`${root}/${directory}`, { throwIfNoEntry: false })?.isDirectory() !== true) continue;
+      const children = /[*?[\\]/.test(part)
+        ? readdirSync(`${root}/${directory}`).filter((child) => expression.test(child))
+        : [part].filter(
+            (child) => lstatSync(`${root}/${directory}/${child}`, { throwIfNoEntry: false }) !== undefined,
+          );
+      next.push(...children.sort().map((child) => (name === '' ? child : `${name}/${child}`)));
+    }
+    names = next;
+  }
+  return names;
+}
+
+/** Visits a source and all below it, names sorted; `relative` is '' for the source itself. */
+export function* walkSource(
+  source: CopySource,
+  exclude: IgnoreRules,
+): Generator<{ path: string; relative: string; stat: Stats }, void, void> {
+  const stack = [{ path: source.path, relative: '', stat: source.stat }];
+  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+    const named = [source.name, next.relative].filter((part) => part !== '').join('/');
+    const excluded = !exclude.isEmpty && named !== '' && exclude.ignores(named);
+    if (excluded && !(next.stat.isDirectory() && exclude.hasExceptions)) continue;
+    if (!excluded) yield next;
+    if (!next.stat.isDirectory()) continue;
+    const { path, relative } = next;
+    for (const name of readdirSync(path).sort().toReversed()) {
+      const child = `${path}/${name}`;
+      const stat = lstatSync(child, { throwIfNoEntry: false });
+      if (stat !== undefined)
+        stack.push({ path: child, relative: relative === '' ? name : `${relative}/${name}`, stat });
+    }
+  }
+}
+
+/**
+ * What a COPY would write, as a digest: names, types, modes, owners and contents, but no times.
+ * @param counted contents hashed before in this build, by path
+ */
+export function digestSources(
+  sources: readonly CopySource[],
+  options: { exclude: IgnoreRules; owners: boolean; counted: Map<string, string> },
+): string {
+  const hash = createHash('sha256');
+  for (const source of sources) {
+    hash.update(`source ${source.stat.isDirectory() ? '' : JSON.stringify(source.name.split('/').at(-1))}\n`);
+    for (const { path, relative, stat } of walkSource(source, options.exclude)) {
+      const owner = options.owners ? `${stat.uid}:${stat.gid}` : '';
+      hash.update(`${JSON.stringify(relative)} ${stat.mode} ${owner} `);
+      if (stat.isFile()) hash.update(contentDigest(path, stat, options.counted));
+      else if (stat.isSymbolicLink()) hash.update(JSON.stringify(readlinkSync(path)));
+      else if (!stat.isDirectory()) hash.update(String(stat.rdev));
+      hash.update('\n');
+    }
+  }
+  return hash.digest('hex');
+}
+
+function contentDigest(path: string, stat: Stats, counted: Map<string, string>): string {
+  const key = `${path} ${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`;
+  const known = counted.get(key);
+  if (known !== undefined) return known;
+  const hash = createHash('sha256');
+  hashFile(path, hash);
+  const digest = hash.digest('hex');
+  counted.set(key, digest);
+  return digest;
+}
+
+const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+
+function hashFile(path: string, hash: Hash): void {
+  const fd = openSync(path, 'r');
+  try {
+    for (;;) {
+      const length = readSync(fd, buffer, 0, buffer.length, null);
+      if (length === 0) return;
+      hash.update(buffer.subarray(0, length));
+    }
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,195 @@
+import { closeSync, openSync, readSync, readlinkSync, type Stats } from 'node:fs';
+import {
+  TreeWriter,
+  ownedLocation,
+  type IgnoreRules,
+  type Owner,
+  type TarHeader,
+} from '../../archive/index.ts';
+import { EngineError } from '../../errors/index.ts';
+import type { Syscall } from '../../sys/index.ts';
+import { walkSource, type CopySource } from './copy-sources.ts';
+
+/** Bytes copied before the event loop gets a turn. */
+const TURN_BYTES = 8 * 1024 * 1024;
+
+export interface CopyTarget {
+  /** Real path in the root file system, relative; what the source becomes, or '' for its contents into the root. */
+  path: string;
+}
+
+/**
+ * Writes sources into a root file system that nobody else writes to; links in it are followed as if it were the root, so
+ * that nothing outside is touched.
+ */
+export class TreeCopier {
+  readonly #writer: TreeWriter;
+  readonly #syscall: Syscall;
+  readonly #signal: AbortSignal;
+  readonly #chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
+  readonly #links = new Map<string, string>();
+  readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
+  #sinceTurn = 0;
+
+  constructor(options: {
+    root: string;
+    owner: Owner | undefined;
+    chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
+    syscall: Syscall;
+    signal: AbortSignal;
+  }) {
+    this.#syscall = options.syscall;
+    this.#signal = options.signal;
+    this.#chmod = options.chmod;
+    this.#writer = new TreeWriter(
+      ownedLocation(options.root),
+      { form: 'plain', ...(options.owner === undefined ? {} : { owner: options.owner }) },
+      options.syscall,
+    );
+  }
+
+  /** A source and all below it. @param target its new path, relative */
+  async source(source: CopySource, target: string, exclude: IgnoreRules): Promise<void> {
+    for (const { path, relative, stat } of walkSource(source, exclude)) {
+      const name = [target, relative].filter((part) => part !== '').join('/');
+      if (stat.isSocket()) continue;
+      this.#entry(path, name, stat);
+      if (this.#sinceTurn > TURN_BYTES) {
+        this.#sinceTurn = 0;
+        await new Promise((resolve) => setImmediate(resolve));
+        this.#signal.throwIfAborted();
+      }
+    }
+  }
+
+  /** A file whose content is in memory. */
+  text(target: string, content: Buffer, mode = 0o644): void {
+    const header = this.#header(target, {
+      type: 'file',
+      mode: this.#chmod?.(mode, false) ?? mode,
+      sizeBytes: content.length,
+    });
+    this.#writer.entry(header);
+    if (content.length > 0) this.#writer.data(content, 0);
+    this.#writer.end();
+  }
+
+  /** A directory that must be there. */
+  directory(target: string, mode = 0o755): void {
+    this.#writer.entry(this.#header(target, { type: 'directory', mode }));
+    this.#writer.end();
+  }
+
+  finish(): void {
+    this.#writer.finish();
+  }
+
+  abort(): void {
+    this.#writer.abort();
+  }
+
+  #entry(path: string, name: string, stat: Stats): void {
+    this.#sinceTurn += 4096 + stat.size;
+    const isDirectory = stat.isDirectory();
+    const mode = stat.mode & 0o7777;
+    const common: Partial<TarHeader> = {
+      mode: stat.isSymbolicLink() ? mode : (this.#chmod?.(mode, isDirectory) ?? mode),
+      uid: stat.uid,
+      gid: stat.gid,
+      mtimeSeconds: Math.floor(stat.mtimeMs / 1000),
+      mtimeNanos: Math.floor((stat.mtimeMs % 1000) * 1e6),
+      xattrs: this.#xattrs(path, stat),
+    };
+    if (isDirectory) {
+      this.#writer.entry(this.#header(name, { ...common, type: 'directory' }));
+      this.#writer.end();
+      return;
+    }
+    if (stat.nlink > 1) {
+      const inode = `${stat.dev}:${stat.ino}`;
+      const first = this.#links.get(inode);
+      if (first !== undefined) {
+        this.#writer.entry(this.#header(name, { type: 'hardlink', linkPath: first }));
+        this.#writer.end();
+        return;
+      }
+      this.#links.set(inode, name);
+    }
+    if (stat.isFile()) {
+      this.#writer.entry(this.#header(name, { ...common, type: 'file', sizeBytes: stat.size }));
+      this.#content(path, stat.size);
+      this.#writer.end();
+      return;
+    }
+    const type = stat.isSymbolicLink()
+      ? 'symlink'
+      : stat.isFIFO()
+        ? 'fifo'
+        : stat.isCharacterDevice()
+          ? 'char-device'
+          : 'block-device';
+    const device = type === 'char-device' || type === 'block-device';
+    this.#writer.entry(
+      this.#header(name, {
+        ...common,
+        type,
+        linkPath: type === 'symlink' ? readlinkSync(path) : '',
+        deviceMajor: device ? (stat.rdev >>> 8) & 0xfff : 0,
+        deviceMinor: device ? (stat.rdev & 0xff) | ((stat.rdev >>> 12) & 0xfff00) : 0,
+      }),
+    );
+    this.#writer.end();
+  }
+
+  #content(path: string, sizeBytes: number): void {
+    const fd = openSync(path, 'r');
+    try {
+      for (let at = 0; at < sizeBytes;) {
+        const wanted = Math.min(this.#buffer.length, sizeBytes - at);
+        const length = readSync(fd, this.#buffer, 0, wanted, null);
+        if (length === 0)
+          throw new EngineError('internal', `Cannot copy ${path}: it became shorter meanwhile`);
+        this.#writer.data(this.#buffer.subarray(0, length), at);
+        at += length;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #xattrs(path: string, stat: Stats): Map<string, Buffer> | null {
+    if (stat.isSymbolicLink() || !path.isWellFormed()) return null;
+    const names = this.#syscall
+      .llistxattr(path)
+      .filter((name) => name === 'security.capability' || /^user\.(?!overlay\.)/.test(name));
+    if (names.length === 0) return null;
+    const xattrs = new Map<string, Buffer>();
+    for (const name of names) {
+      const value = this.#syscall.lgetxattr(path, name);
+      if (value !== undefined) xattrs.set(name, value);
+    }
+    return xattrs;
+  }
+
+  #header(path: string, rest: Partial<TarHeader>): TarHeader {
+    return {
+      path,
+      type: 'file',
+      typeFlag: '0',
+      mode: 0o644,
+      uid: 0,
+      gid: 0,
+      sizeBytes: 0,
+      mtimeSeconds: Math.floor(Date.now() / 1000),
+      mtimeNanos: 0,
+      linkPath: '',
+      userName: '',
+      groupName: '',
+      deviceMajor: 0,
+      deviceMinor: 0,
+      xattrs: null,
+      sparse: null,
+      ...rest,
+    };
+  }
+}

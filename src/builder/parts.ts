@@ -1,0 +1,62 @@
+import type { EventBus } from '../events/index.ts';
+import type { Images } from '../images/index.ts';
+import type { Networks } from '../network/index.ts';
+import type { Records } from '../records/index.ts';
+import type { ContainerRuntime } from '../runtime/index.ts';
+import type { Snapshotter } from '../snapshots/index.ts';
+import type {
+  ContainerConfig,
+  HostConfig,
+  ImageConfig,
+  Platform,
+  RuntimeMount,
+  RuntimeSpec,
+  Ulimit,
+} from '../spec/index.ts';
+import type { Cgroups, Syscall } from '../sys/index.ts';
+
+/** What a step's OCI configuration is made from. */
+export interface StepSpecInput {
+  id: string;
+  config: ContainerConfig;
+  hostConfig: HostConfig;
+  imageConfig: ImageConfig;
+  rootPath: string;
+  entrypointAndCommand: string[];
+  mounts: RuntimeMount[];
+  namespacePaths: { network?: string };
+  cgroupsPath: string;
+  cgroupVersion: 1 | 2;
+  hostname: string;
+  boundingCapabilities: readonly string[];
+  daemonDefaults: { shmSizeBytes: number; ulimits: Ulimit[]; noNewPrivileges: boolean };
+}
+
+/** The rooms a builder is composed from. */
+export interface BuilderParts {
+  records: Records;
+  images: Images;
+  snapshotter: Snapshotter;
+  runtime: ContainerRuntime;
+  networks: Networks;
+  events: EventBus;
+  cgroups: Cgroups;
+  syscall: Syscall;
+  /** Makes a step's configuration with the same defaults as a container's. */
+  buildSpec: (input: StepSpecInput) => { spec: RuntimeSpec };
+}
+
+export interface BuilderOptions {
+  /** Absolute; the builder keeps contexts and cache mounts below `<dataRoot>/builder`. */
+  dataRoot: string;
+  /** Files of running steps go below `<execRoot>/builder`. */
+  execRoot: string;
+  cgroupParent: string;
+  boundingCapabilities: readonly string[];
+  shmSizeBytes: number;
+  ulimits: readonly Ulimit[];
+  noNewPrivileges: boolean;
+  /** The machine's. */
+  platform: Platform;
+  onBackgroundError: (context: string, error: unknown) => void;
+}

@@ -1,0 +1,354 @@
+import { randomBytes } from 'node:crypto';
+import { EngineError } from '../../errors/index.ts';
+import type { Image } from '../../images/index.ts';
+import {
+  digestHex,
+  familiarReference,
+  parseReference,
+  withDefaultTag,
+  type Digest,
+  type ImageConfig,
+  type Platform,
+} from '../../spec/index.ts';
+import type { BuildRequest } from '../builder.ts';
+import { digestOfTexts, type BuildContext } from '../context/build-context.ts';
+import { readDockerfile } from '../dockerfile/instructions/read-dockerfile.ts';
+import type { Dockerfile, Instruction } from '../dockerfile/instructions/instruction.ts';
+import { parseInstruction } from '../dockerfile/instructions/parse-instruction.ts';
+import { parseDockerfile } from '../dockerfile/parser/parse.ts';
+import { parsePlatform, planBuild, type BuildPlan, type PlannedStage } from '../graph/plan.ts';
+import { viewImage, type ImageView } from '../ops/image-view.ts';
+import type { CacheMounts } from '../ops/step-mounts.ts';
+import type { BuilderOptions, BuilderParts } from '../parts.ts';
+import { applyConfig, defaultShell } from './apply-config.ts';
+import type { BuildCache } from './cache.ts';
+import { copyStep } from './copy-step.ts';
+import { runStep } from './run-step.ts';
+import { StageState } from './stage.ts';
+import type { StepMaker } from './step-maker.ts';
+import { workdirStep } from './workdir-step.ts';
+
+/** What all builds of a builder share. */
+export interface BuildServices {
+  parts: BuilderParts;
+  options: BuilderOptions;
+  cache: BuildCache;
+  cacheMounts: CacheMounts;
+  maker: StepMaker;
+}
+
+/** Bytes of a key's beginning that change when keys are made otherwise. */
+const KEY_VERSION = 'step-1';
+
+/** One build: the stages that are needed, one after the other. */
+export class BuildRun {
+  readonly services: BuildServices;
+  readonly request: BuildRequest;
+  readonly context: BuildContext;
+  readonly signal: AbortSignal;
+  /** Contents of files hashed so far. */
+  readonly hashed = new Map<string, string>();
+  readonly #file: Dockerfile;
+  readonly #plan: BuildPlan;
+  readonly #platformArgs: ReadonlyMap<string, string>;
+  readonly #platform: Platform;
+  readonly #results = new Map<number, StageState>();
+  readonly #views = new Map<string, ImageView>();
+  readonly #viewDirectory: string;
+  #step = 0;
+  readonly #usedArgs = new Set<string>();
+
+  constructor(
+    services: BuildServices,
+    request: BuildRequest,
+    context: BuildContext,
+    options: { directory: string; signal: AbortSignal },
+  ) {
+    this.services = services;
+    this.request = request;
+    this.context = context;
+    this.signal = options.signal;
+    this.#viewDirectory = options.directory;
+    this.#file = readDockerfile(context.dockerfile, context.dockerfileName);
+    const machine = services.options.platform;
+    this.#platform = parsePlatform(request.platform ?? '', machine);
+    this.#platformArgs = platformArguments(machine, this.#platform, request.target ?? '');
+    this.#plan = planBuild(this.#file, {
+      target: request.target ?? '',
+      buildArgs: this.buildArgs,
+      platformArgs: this.#platformArgs,
+    });
+    const labels = Object.entries(request.labels ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const last = this.#plan.stages[this.#plan.target];
+    for (const [name, value] of labels) {
+      // Not to be expanded: it did not come from the Dockerfile.
+      const quoted = (text: string): string => `'${text.replaceAll("'", `'"'"'`)}'`;
+      last?.stage.instructions.push({
+        kind: 'label',
+        original: `LABEL ${name}=${value}`,
+        line: 0,
+        pairs: [{ name: quoted(name), value: quoted(value) }],
+      });
+    }
+    this.#plan.steps += labels.length;
+  }
+
+  get buildArgs(): Readonly<Record<string, string | null>> {
+    return this.request.buildArgs ?? {};
+  }
+
+  get escape(): '\\' | '`' {
+    return this.#file.escape;
+  }
+
+  get stages(): BuildPlan['stages'] {
+    return this.#plan.stages;
+  }
+
+  say(text: string): void {
+    if (this.request.quiet !== true) this.request.onMessage?.({ stream: text });
+  }
+
+  async run(): Promise<Image> {
+    for (const warning of this.#file.warnings) this.say(`\u001b[91m${warning}\u001b[0m`);
+    for (const { original, name } of this.#file.metaArgs) {
+      this.#announce(original);
+      this.#usedArgs.add(name);
+    }
+    for (const planned of this.#plan.needed) await this.#stage(planned);
+    const image = this.#results.get(this.#plan.target)?.image ?? null;
+    if (image === null) {
+      throw new EngineError('internal', 'No image was generated. Is your Dockerfile empty?');
+    }
+    this.#warnOfUnusedArgs();
+    return image;
+  }
+
+  /** Views of images made for COPY and mounts. */
+  close(): void {
+    for (const view of this.#views.values()) view.close();
+    this.#views.clear();
+  }
+
+  /** The root of the tree that a `--from` names; '' is the context. */
+  async tree(stageIndex: number, from: string): Promise<{ path: string; isContext: boolean }> {
+    if (from === '') return { path: this.context.directory, isContext: true };
+    const image = await this.#imageOfFrom(stageIndex, from);
+    const key = image?.id ?? 'scratch';
+    let view = this.#views.get(key);
+    if (view === undefined) {
+      view = viewImage(image, `${this.#viewDirectory}/view-${this.#views.size}`, this.services.parts);
+      this.#views.set(key, view);
+    }
+    return { path: view.path, isContext: false };
+  }
+
+  async #imageOfFrom(stageIndex: number, from: string): Promise<Image | null> {
+    const { stageOfFrom } = await import('../graph/plan.ts');
+    const stage = stageOfFrom(this.#file.stages, stageIndex, from);
+    if (stage === undefined) {
+      try {
+        return this.#image(from, this.#platform);
+      } catch (error) {
+        throw new EngineError(
+          'invalid-parameter',
+          `invalid from flag value ${from}: ${(error as Error).message}`,
+          {
+            cause: error,
+          },
+        );
+      }
+    }
+    const planned = this.#plan.stages[stage];
+    // A trigger of a base image may name a stage that nothing else needs.
+    if (!this.#results.has(stage) && planned !== undefined) await this.#stage(planned);
+    return this.#results.get(stage)?.image ?? null;
+  }
+
+  #announce(original: string): void {
+    this.#step += 1;
+    this.say(`Step ${this.#step}/${this.#plan.steps} : ${original}`);
+    this.say('\n');
+  }
+
+  async #stage(planned: PlannedStage): Promise<void> {
+    this.signal.throwIfAborted();
+    const { stage, index } = planned;
+    this.#announce(stage.original);
+    const state = this.#begin(planned);
+    this.#results.set(index, state);
+    const triggers = state.image === null ? [] : (state.config.OnBuild ?? []);
+    if (triggers.length > 0) await this.#triggers(state, triggers);
+    this.say(` ---> ${shortId(state.image)}\n`);
+    for (const instruction of stage.instructions) {
+      this.signal.throwIfAborted();
+      this.#announce(instruction.original);
+      const before = state.image;
+      await this.#instruction(state, instruction);
+      if (state.image !== null && (state.image !== before || before !== null)) {
+        this.say(` ---> ${shortId(state.image)}\n`);
+      }
+    }
+    if (state.image !== null) this.request.onMessage?.({ aux: { ID: state.image.id } });
+  }
+
+  #begin({ stage, base, platform, index }: PlannedStage): StageState {
+    void stage;
+    const wanted = platform === '' ? this.#platform : parsePlatform(platform, this.services.options.platform);
+    const common = { index, platform: wanted, buildArgs: this.buildArgs, escape: this.escape };
+    if (base.kind === 'stage') {
+      const from = this.#results.get(base.index);
+      if (from === undefined) throw new EngineError('internal', `stage ${base.index} is not built`);
+      const state = new StageState({ ...common, image: from.image, key: from.key });
+      state.busted = from.busted;
+      return state;
+    }
+    if (base.kind === 'scratch') {
+      const key = digestOfTexts([KEY_VERSION, 'scratch', wanted.os, wanted.architecture]);
+      return new StageState({ ...common, image: null, key });
+    }
+    const image = this.#image(
+      base.name,
+      platform === '' && (this.request.platform ?? '') === '' ? undefined : wanted,
+    );
+    return new StageState({ ...common, image, key: digestOfTexts([KEY_VERSION, 'image', image.id]) });
+  }
+
+  /** @param platform the image must be of; undefined: whatever is here */
+  #image(name: string, platform: Platform | undefined): Image {
+    const { images } = this.services.parts;
+    if (!images.has(name)) {
+      let shown = name;
+      try {
+        shown = familiarReference(withDefaultTag(parseReference(name)));
+      } catch {
+        throw new EngineError(
+          'invalid-parameter',
+          `failed to parse stage name ${JSON.stringify(name)}: invalid reference format`,
+        );
+      }
+      throw new EngineError(
+        'not-found',
+        `No such image: ${shown} (and this engine cannot pull yet: load, import or bootstrap it)`,
+        { code: 'no-such-image', details: { reference: shown } },
+      );
+    }
+    const image = images.get(name);
+    const { os, architecture } = image.config;
+    if (
+      platform !== undefined &&
+      architecture !== '' &&
+      (os !== platform.os || architecture !== platform.architecture)
+    ) {
+      throw new EngineError(
+        'not-found',
+        `image with reference ${name} was found but does not match the specified platform: wanted ${platform.os}/${platform.architecture}, actual: ${os}/${architecture}`,
+      );
+    }
+    return image;
+  }
+
+  async #triggers(state: StageState, triggers: readonly string[]): Promise<void> {
+    this.say(`# Executing ${triggers.length} build trigger${triggers.length === 1 ? '' : 's'}\n`);
+    state.imageConfig = { ...state.imageConfig, config: { ...state.config, OnBuild: null } };
+    for (const trigger of triggers) {
+      const [node] = parseDockerfile(trigger).nodes;
+      if (node === undefined) continue;
+      await this.#instruction(state, parseInstruction(node, this.escape));
+    }
+  }
+
+  async #instruction(state: StageState, instruction: Instruction): Promise<void> {
+    switch (instruction.kind) {
+      case 'run':
+        await runStep(this, state, instruction);
+        return;
+      case 'copy':
+      case 'add':
+        await copyStep(this, state, instruction);
+        return;
+      case 'workdir':
+        await workdirStep(this, state, instruction.value);
+        return;
+      case 'arg': {
+        const texts: string[] = [];
+        for (const { name, value } of instruction.pairs) {
+          this.#usedArgs.add(name);
+          const given = value === undefined ? undefined : state.expand(value);
+          state.declare(name, given ?? this.#plan.metaArgs.get(name) ?? this.#platformArgs.get(name));
+          texts.push(given === undefined ? name : `${name}=${given}`);
+        }
+        await this.metadata(state, ` ARG ${texts.join(' ')}`, state.config, {});
+        return;
+      }
+      default: {
+        const { config, text, author } = applyConfig(instruction, {
+          config: state.config,
+          cmdSet: state.cmdSet,
+          expand: (word) => state.expand(word),
+          expandWords: (word) => state.expandWords(word),
+        });
+        if (instruction.kind === 'cmd') state.cmdSet = true;
+        await this.metadata(state, text, config, author === undefined ? {} : { author });
+      }
+    }
+  }
+
+  /** A step that changes the configuration alone. @param text as in history, behind `#(nop)` */
+  async metadata(
+    state: StageState,
+    text: string,
+    config: ImageConfig['config'],
+    more: Partial<ImageConfig>,
+  ): Promise<void> {
+    await this.services.maker.step(this, state, {
+      createdBy: nopText(state, text),
+      inputs: [JSON.stringify(config), JSON.stringify(more)],
+      config: { ...state.imageConfig, ...more, config: config ?? {} },
+      makeLayer: undefined,
+    });
+  }
+
+  newId(): string {
+    return randomBytes(32).toString('hex');
+  }
+
+  #warnOfUnusedArgs(): void {
+    const known = new Set([...this.#usedArgs, ...this.#platformArgs.keys()]);
+    const unused = Object.keys(this.buildArgs).filter(
+      (name) =>
+        !known.has(name) && !/^(?:https?|ftp|no|all)_proxy$/i.test(name) && !name.startsWith('BUILDKIT_'),
+    );
+    if (unused.length === 0) return;
+    this.say(`[Warning] One or more build-args [${unused.toSorted().join(' ')}] were not consumed\n`);
+  }
+}
+
+/** As history shows a step that ran nothing. */
+export function nopText(state: StageState, text: string): string {
+  return `${(state.config.Shell ?? defaultShell).join(' ')} #(nop) ${text}`;
+}
+
+export function shortId(image: Image | null): string {
+  return image === null ? '' : shortDigest(image.id);
+}
+
+export function shortDigest(digest: Digest): string {
+  return digestHex(digest).slice(0, 12);
+}
+
+function platformArguments(build: Platform, target: Platform, stage: string): Map<string, string> {
+  const text = ({ os, architecture, variant }: Platform): string =>
+    [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
+  return new Map([
+    ['BUILDPLATFORM', text(build)],
+    ['BUILDOS', build.os],
+    ['BUILDARCH', build.architecture],
+    ['BUILDVARIANT', build.variant ?? ''],
+    ['TARGETPLATFORM', text(target)],
+    ['TARGETOS', target.os],
+    ['TARGETARCH', target.architecture],
+    ['TARGETVARIANT', target.variant ?? ''],
+    ['TARGETSTAGE', stage === '' ? 'default' : stage],
+  ]);
+}

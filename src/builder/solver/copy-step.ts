@@ -1,0 +1,205 @@
+import { openSync, readSync, closeSync, createReadStream, lstatSync, type Stats } from 'node:fs';
+import { posix } from 'node:path';
+import {
+  IgnoreRules,
+  TarParser,
+  TreeWriter,
+  decompress,
+  ownedLocation,
+  parseIgnoreFile,
+} from '../../archive/index.ts';
+import { EngineError } from '../../errors/index.ts';
+import { looksLikeTar } from '../context/build-context.ts';
+import type { CopyInstruction } from '../dockerfile/instructions/instruction.ts';
+import { digestSources, findSources, type CopySource } from '../ops/copy-sources.ts';
+import { TreeCopier } from '../ops/copy-tree.ts';
+import { parseChmod, resolveOwner } from '../ops/owner.ts';
+import { realPathIn } from '../ops/real-path.ts';
+import { nopText, type BuildRun } from './build-run.ts';
+import type { StageState } from './stage.ts';
+import { writableTree } from './writable-tree.ts';
+
+/** COPY and ADD. */
+export async function copyStep(
+  run: BuildRun,
+  state: StageState,
+  instruction: CopyInstruction,
+): Promise<void> {
+  const name = instruction.kind.toUpperCase();
+  const words = instruction.sources.map((word) => state.expand(word));
+  const destination = state.expand(instruction.destination);
+  for (const word of words) {
+    if (!/^(?:https?|git|ssh):\/\/|^git@/.test(word)) continue;
+    if (name === 'COPY') throw failed(name, "source can't be a URL for COPY");
+    throw new EngineError(
+      'not-implemented',
+      `ADD failed: fetching ${word} is not supported by this engine yet`,
+    );
+  }
+  const tree = await run.tree(state.index, instruction.from);
+  const exclude = new IgnoreRules(
+    parseIgnoreFile(instruction.exclude.map((pattern) => state.expand(pattern)).join('\n')),
+  );
+  const sources =
+    words.length === 0
+      ? []
+      : findSources(tree.path, words, { instruction: name, fromContext: tree.isContext });
+  const heredocs = instruction.heredocs.map((heredoc) => ({
+    name: state.expand(heredoc.name),
+    content: Buffer.from(heredoc.expand ? state.expandKeepingQuotes(heredoc.content) : heredoc.content),
+  }));
+  const count = sources.length + heredocs.length;
+  if (count > 1 && !/(?:^|\/)\.?$/.test(destination)) {
+    throw new EngineError(
+      'invalid-parameter',
+      `When using ${name} with more than one source file, the destination must be a directory and end with a /`,
+    );
+  }
+  const chown = state.expand(instruction.chown);
+  const chmodText = state.expand(instruction.chmod);
+  const chmod = chmodText === '' ? undefined : parseChmod(chmodText);
+  const digest = digestSources(sources, { exclude, owners: !tree.isContext, counted: run.hashed });
+  const what = describe(sources, heredocs.length, digest);
+  const flags = chown === '' ? '' : `--chown=${chown} `;
+  await run.services.maker.step(run, state, {
+    createdBy: nopText(state, `${name} ${flags}${what} in ${destination} `),
+    inputs: [
+      digest,
+      chmodText,
+      ...heredocs.map(({ name: file, content }) => `${file}\0${content.toString('base64')}`),
+      JSON.stringify([instruction.parents, instruction.unpack ?? null, instruction.from !== '']),
+      ...(instruction.parents ? words : []),
+    ],
+    config: state.imageConfig,
+    makeLayer: () =>
+      writableTree(run, state, async (root) => {
+        const { syscall } = run.services.parts;
+        const owner =
+          chown !== '' ? resolveOwner(syscall, root, chown) : tree.isContext ? { uid: 0, gid: 0 } : undefined;
+        const copier = new TreeCopier({ root, owner, chmod, syscall, signal: run.signal });
+        try {
+          const place = new Destination(root, state.config.WorkingDir ?? '/', destination);
+          for (const source of sources) {
+            if (instruction.kind === 'add' && instruction.unpack !== false && source.stat.isFile()) {
+              if (await extract(run, source, root, place.directory())) continue;
+            }
+            const target = instruction.parents
+              ? withParents(place, source, words)
+              : place.of(source.stat, posix.basename(source.name));
+            await copier.source(source, target, exclude);
+          }
+          for (const heredoc of heredocs) copier.text(place.of(undefined, heredoc.name), heredoc.content);
+          copier.finish();
+        } finally {
+          copier.abort();
+        }
+      }),
+  });
+}
+
+function failed(name: string, why: string): EngineError {
+  return new EngineError('invalid-parameter', `${name} failed: ${why}`);
+}
+
+/** `file:<digest>`, `dir:<digest>` or `multi:<digest>`, as history shows sources. */
+function describe(sources: readonly CopySource[], heredocs: number, digest: string): string {
+  const [only] = sources;
+  if (sources.length + heredocs !== 1 || only === undefined) return `multi:${digest}`;
+  return `${only.stat.isDirectory() ? 'dir' : 'file'}:${digest}`;
+}
+
+/** Where things go in a root file system. */
+class Destination {
+  readonly #root: string;
+  /** Real, relative. */
+  readonly #path: string;
+  readonly #isDirectory: boolean;
+
+  constructor(root: string, workingDirectory: string, destination: string) {
+    this.#root = root;
+    this.#path = realPathIn(root, posix.resolve('/', workingDirectory, destination));
+    this.#isDirectory = /(?:^|\/)\.?$/.test(destination) || this.#exists()?.isDirectory() === true;
+  }
+
+  #exists(): Stats | undefined {
+    return lstatSync(this.#path === '' ? this.#root : `${this.#root}/${this.#path}`, {
+      throwIfNoEntry: false,
+    });
+  }
+
+  /** The new path of a source: contents of a directory go into it, a file by its name when it is a directory. */
+  of(stat: Stats | undefined, name: string): string {
+    if (stat?.isDirectory() === true) {
+      const here = this.#exists();
+      if (here !== undefined && !here.isDirectory()) {
+        throw new EngineError('internal', `cannot copy to non-directory: /${this.#path}`);
+      }
+      return this.#path;
+    }
+    if (!this.#isDirectory) return this.#path;
+    return this.below(name);
+  }
+
+  below(name: string): string {
+    return this.#path === '' ? name : `${this.#path}/${name}`;
+  }
+
+  /** For archives. */
+  directory(): string {
+    return this.#path;
+  }
+}
+
+/** `--parents`: the source's own directories are kept, from a `/./` in it on when there is one. */
+function withParents(place: Destination, source: CopySource, words: readonly string[]): string {
+  for (const word of words) {
+    const pivot = word.indexOf('/./');
+    if (pivot === -1) continue;
+    const prefix = posix.normalize(word.slice(0, pivot)).replace(/^\/+/, '');
+    if (source.name.startsWith(`${prefix}/`)) return place.below(source.name.slice(prefix.length + 1));
+  }
+  return place.below(source.name);
+}
+
+/** ADD: unpacks a local archive (tar, plain or compressed) into a directory. @returns false when it is none */
+async function extract(run: BuildRun, source: CopySource, root: string, directory: string): Promise<boolean> {
+  if (!(await isArchive(source.path))) return false;
+  const writer = new TreeWriter(
+    ownedLocation(root),
+    { form: 'plain', base: directory },
+    run.services.parts.syscall,
+  );
+  const parser = new TarParser(writer);
+  try {
+    for await (const chunk of decompress(createReadStream(source.path, { highWaterMark: 256 * 1024 }))) {
+      run.signal.throwIfAborted();
+      parser.push(chunk);
+    }
+    parser.finish();
+    writer.finish();
+  } finally {
+    writer.abort();
+  }
+  return true;
+}
+
+async function isArchive(path: string): Promise<boolean> {
+  const fd = openSync(path, 'r');
+  let head: Buffer = Buffer.alloc(512);
+  try {
+    head = head.subarray(0, readSync(fd, head, 0, head.length, 0));
+  } finally {
+    closeSync(fd);
+  }
+  if (head.length < 4) return false;
+  try {
+    for await (const chunk of decompress(createReadStream(path, { end: 1024 * 1024 }), {
+      chunkBytes: 4096,
+    })) {
+      return !chunk.subarray(0, 512).every((byte) => byte === 0) && looksLikeTar(chunk);
+    }
+  } catch {
+    // Not even compressed as its first bytes say.
+  }
+  return false;
+}

@@ -1,0 +1,36 @@
+import { lstatSync } from 'node:fs';
+import { EngineError } from '../../errors/index.ts';
+import { TreeCopier } from '../ops/copy-tree.ts';
+import { realPathIn } from '../ops/real-path.ts';
+import { nextWorkingDirectory } from './apply-config.ts';
+import { nopText, type BuildRun } from './build-run.ts';
+import { writableTree } from './writable-tree.ts';
+import type { StageState } from './stage.ts';
+
+/** WORKDIR: the directory is made when it is missing. */
+export async function workdirStep(run: BuildRun, state: StageState, value: string): Promise<void> {
+  const path = nextWorkingDirectory(state.config, state.expand(value));
+  const { parts, maker } = run.services;
+  await maker.step(run, state, {
+    createdBy: nopText(state, `WORKDIR ${path}`),
+    inputs: [],
+    config: { ...state.imageConfig, config: { ...state.config, WorkingDir: path } },
+    makeLayer: () =>
+      writableTree(run, state, (root) => {
+        const real = realPathIn(root, path);
+        if (real === '') return;
+        const stat = lstatSync(`${root}/${real}`, { throwIfNoEntry: false });
+        if (stat?.isDirectory() === true) return;
+        if (stat !== undefined) throw new EngineError('internal', `Cannot mkdir: ${path} is not a directory`);
+        const copier = new TreeCopier({
+          root,
+          owner: undefined,
+          chmod: undefined,
+          syscall: parts.syscall,
+          signal: run.signal,
+        });
+        copier.directory(real);
+        copier.finish();
+      }),
+  });
+}
