@@ -2,5 +2,3 @@
 export const program = 'coracle';
 /** Version of this client. */
 export const clientVersion = '0.1.0';
-/** Newest Engine API this client knows. */
-export const clientApiVersion = '1.51';

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import {
   ApiClient,
+  newestApiVersion,
   jsonValues,
   parseAddress,
   resolveEndpoint,
@@ -63,6 +64,25 @@ test('ApiClient.get() parses the answer and uses its connection again', async ()
   client.close();
 });
 
+test('ApiClient falls back to the version of an older engine', async () => {
+  const { endpoint, sent } = await serve(
+    json(
+      '{"message":"client version 1.51 is too new. Maximum supported API version is 1.41"}',
+      '400 Bad Request',
+    ),
+    json('{}'),
+    json('{}'),
+  );
+  const client = new ApiClient({ endpoint });
+  await client.get('/a');
+  await client.get('/b');
+  assert.deepEqual(
+    sent.map((text) => text.split(' ')[1]),
+    [`/v${newestApiVersion}/a`, '/v1.41/a', '/v1.41/b'],
+  );
+  client.close();
+});
+
 test('ApiClient.request() reads chunked bodies', async () => {
   const { endpoint } = await serve(
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n',
@@ -84,7 +104,7 @@ test('ApiClient.request() throws the engine’s message', async () => {
 
 test('ApiClient.request() streams a body in chunks', async () => {
   const { endpoint, sent } = await serve();
-  const client = new ApiClient({ endpoint });
+  const client = new ApiClient({ endpoint, apiVersion: '1.51' });
   const body = (async function* () {
     yield Buffer.from('hello');
   })();

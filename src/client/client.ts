@@ -73,19 +73,25 @@ export interface Hijacked {
 
 export interface ApiClientOptions {
   endpoint: Endpoint;
-  /** `1.41` puts `/v1.41` before every path; without it the engine answers in its newest version. */
+  /** `1.41` puts `/v1.41` before every path, whatever the engine says to it. */
   apiVersion?: string | undefined;
   /** Called when nobody listens; true means: try once more. */
   onUnreachable?: (error: Error) => Promise<boolean>;
 }
 
+/** The newest API version that this client knows the answers of. */
+export const newestApiVersion = '1.51';
+
 /**
  * A client of the Docker Engine API. Idle connections are kept and used again; several requests at a time take several
- * connections. Nothing is negotiated beforehand: the engine says its version with every answer (`serverApiVersion`).
+ * connections. Nothing is negotiated beforehand: requests are sent in our newest version, and an engine that is older says
+ * which one it has, after which that one is used.
  */
 export class ApiClient {
   readonly endpoint: Endpoint;
-  readonly #prefix: string;
+  #version: string;
+  /** False while the engine may still refuse our version. */
+  #settled: boolean;
   readonly #onUnreachable: ((error: Error) => Promise<boolean>) | undefined;
   readonly #idle: HttpConnection[] = [];
   /** From the `Api-Version` header of the last answer. */
@@ -93,7 +99,8 @@ export class ApiClient {
 
   constructor(options: ApiClientOptions) {
     this.endpoint = options.endpoint;
-    this.#prefix = options.apiVersion ? `/v${options.apiVersion}` : '';
+    this.#version = options.apiVersion ?? newestApiVersion;
+    this.#settled = options.apiVersion !== undefined;
     this.#onUnreachable = options.onUnreachable;
   }
 
@@ -114,6 +121,10 @@ export class ApiClient {
 
   /** Sends a request; answers of 400 and more throw. @throws {ApiError} @throws {ConnectionError} */
   async request(method: string, path: string, request: ApiRequest = {}): Promise<ApiResponse> {
+    return this.#settle(request, () => this.#request(method, path, request));
+  }
+
+  async #request(method: string, path: string, request: ApiRequest): Promise<ApiResponse> {
     const connection = await this.#connection();
     const head = await this.#exchange(connection, method, path, request);
     const release = (): void => {
@@ -127,6 +138,25 @@ export class ApiClient {
     const response = new ApiResponse(head, connection, body);
     if (head.status >= 400) throw new ApiError(head.status, await errorText(response));
     return response;
+  }
+
+  /** Does it again in the engine's version when ours is too new for it. A stream cannot be sent twice, so that asks first. */
+  async #settle<T>(request: ApiRequest, act: () => Promise<T>): Promise<T> {
+    if (this.#settled) return act();
+    if (request.body !== undefined && !Buffer.isBuffer(request.body))
+      await this.request('GET', '/version').then((r) => r.text());
+    try {
+      const result = await act();
+      this.#settled = true;
+      return result;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      const older = /is too new\. Maximum supported API version is (\d+\.\d+)/.exec(error.message)?.[1];
+      this.#settled = true;
+      if (older === undefined) throw error;
+      this.#version = older;
+      return act();
+    }
   }
 
   async #exchange(
@@ -143,12 +173,8 @@ export class ApiClient {
     } else if (body !== undefined) headers['Content-Type'] ??= 'application/x-tar';
     const { address } = this.endpoint;
     const host = address.kind === 'unix' ? 'coracle' : `${address.host}:${address.port}`;
-    const line: RequestLine = {
-      method,
-      path: this.#prefix + path + queryString(request.query),
-      headers,
-      body,
-    };
+    const target = `/v${this.#version}${path}${queryString(request.query)}`;
+    const line: RequestLine = { method, path: target, headers, body };
     const head = await connection.exchange(line, host);
     this.serverApiVersion = head.headers.get('api-version') ?? this.serverApiVersion;
     return head;
@@ -171,6 +197,10 @@ export class ApiClient {
 
   /** Asks for a raw connection (attach, exec start). @throws {ApiError} when the engine answers an error instead. */
   async hijack(path: string, request: ApiRequest = {}): Promise<Hijacked> {
+    return this.#settle(request, () => this.#hijack(path, request));
+  }
+
+  async #hijack(path: string, request: ApiRequest): Promise<Hijacked> {
     const connection = await this.#connection();
     const head = await this.#exchange(connection, 'POST', path, {
       ...request,

@@ -1,6 +1,7 @@
 export {
   ApiClient,
   ApiResponse,
+  newestApiVersion,
   type ApiClientOptions,
   type ApiRequest,
   type Hijacked,

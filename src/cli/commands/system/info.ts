@@ -1,9 +1,10 @@
+import { newestApiVersion } from '../../../client/index.ts';
 import type { Cli } from '../../cli.ts';
 import { noArgs, type Command } from '../../command.ts';
 import { StatusError } from '../../errors.ts';
 import { text } from '../../flags/flags.ts';
 import { binarySize } from '../../format/units.ts';
-import { clientApiVersion, clientVersion } from '../../program.ts';
+import { clientVersion } from '../../program.ts';
 import { goJson, Struct, Template, type Value } from '../../template/index.ts';
 import { inspected } from '../../template/inspected.ts';
 
@@ -166,7 +167,7 @@ async function clientInfo(cli: Cli): Promise<Record<string, Value>> {
   return {
     Debug: cli.options.debug,
     Version: clientVersion,
-    DefaultAPIVersion: clientApiVersion,
+    DefaultAPIVersion: newestApiVersion,
     Os: 'linux',
     Context: context,
     Plugins: [],

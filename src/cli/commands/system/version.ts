@@ -1,10 +1,11 @@
+import { newestApiVersion } from '../../../client/index.ts';
 import type { Cli } from '../../cli.ts';
 import { noArgs, type Command } from '../../command.ts';
 import { text } from '../../flags/flags.ts';
 import { ansiTime } from '../../format/units.ts';
 import { tabulate } from '../../format/tabwriter.ts';
 import { renderTemplate } from '../../format/table.ts';
-import { clientApiVersion, clientVersion } from '../../program.ts';
+import { clientVersion } from '../../program.ts';
 import { keepOrder } from '../../template/index.ts';
 
 interface ServerVersion {
@@ -41,8 +42,8 @@ async function clientInfo(cli: Cli, serverApi: string): Promise<Record<string, u
   const { context } = await cli.endpoint();
   return keepOrder({
     Version: clientVersion,
-    ApiVersion: serverApi === '' ? clientApiVersion : lower(clientApiVersion, serverApi),
-    DefaultAPIVersion: clientApiVersion,
+    ApiVersion: serverApi === '' ? newestApiVersion : lower(newestApiVersion, serverApi),
+    DefaultAPIVersion: newestApiVersion,
     NodeVersion: process.version,
     Os: 'linux',
     Arch: architecture(),
@@ -52,7 +53,7 @@ async function clientInfo(cli: Cli, serverApi: string): Promise<Record<string, u
 
 function clientText(client: Record<string, unknown>): string {
   const api = String(client['ApiVersion']);
-  const downgraded = api === clientApiVersion ? '' : ` (downgraded from ${clientApiVersion})`;
+  const downgraded = api === newestApiVersion ? '' : ` (downgraded from ${newestApiVersion})`;
   return (
     `Client:\n Version:\t${clientVersion}\n API version:\t${api}${downgraded}\n Node version:\t${process.version}\n` +
     ` OS/Arch:\tlinux/${architecture()}\n Context:\t${String(client['Context'])}\n`
