@@ -290,7 +290,7 @@ export const cliCases: CliCase[] = [
   ),
   c(
     'logs',
-    'docker run --name $P $IMG sh -c "echo one; echo two >&2; printf three"; echo; docker logs $P; echo; docker logs --tail 1 $P; echo; docker logs $P 2>/dev/null; docker rm $P',
+    'docker run --name $P $IMG sh -c "echo one; sleep 0.1; echo two >&2; sleep 0.1; printf three"; echo; docker logs $P; echo; docker logs --tail 1 $P; echo; docker logs $P 2>/dev/null; docker rm $P',
   ),
   c(
     'logs follow',
