@@ -167,6 +167,9 @@ function plannedNetworks(
     networks[networkName(name)] = { ...emptyEndpoint(), ...settings };
   }
   if (endpoints.length === 0) networks[networkName(mode)] = emptyEndpoint();
+  const main = networks[networkName(mode)];
+  // Until API 1.44 the address was one of the container's, not of its endpoint.
+  if (main !== undefined && main.MacAddress === '') main.MacAddress = config.MacAddress ?? '';
   return networks;
 }
 
@@ -198,10 +201,6 @@ function createWarnings(hostConfig: HostConfig): string[] {
   const warnings: string[] = [];
   if (hostConfig.NetworkMode === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
     warnings.push('Published ports are discarded when using host network mode');
-  } else if (Object.keys(hostConfig.PortBindings ?? {}).length > 0 || hostConfig.PublishAllPorts) {
-    warnings.push(
-      'This engine does not publish ports yet: the container is reached at its own address only.',
-    );
   }
   if ((hostConfig.Links ?? []).length > 0) {
     warnings.push('This engine does not know links yet: they are ignored.');

@@ -1,5 +1,5 @@
 import type { LogEntry, LogReadOptions } from '../logs/index.ts';
-import type { Digest, Resources, RestartPolicy } from '../spec/index.ts';
+import type { Digest, EndpointSettings, Resources, RestartPolicy } from '../spec/index.ts';
 import { attachContainer } from './attach.ts';
 import type {
   AttachRequest,
@@ -14,6 +14,7 @@ import type {
   PathStat,
   WaitCondition,
 } from './containers.ts';
+import { connectNetwork, disconnectNetwork } from './connect.ts';
 import { commitContainer } from './commit.ts';
 import { createContainer } from './create.ts';
 import { createExec, resolveExec, startExec } from './exec.ts';
@@ -110,6 +111,18 @@ export class LocalContainers implements Containers {
     change: Partial<Resources> & { RestartPolicy?: RestartPolicy },
   ): Promise<{ warnings: string[] }> {
     return updateContainer(this.#table, this.#table.resolve(nameOrId), change);
+  }
+
+  async connectNetwork(
+    nameOrId: string,
+    network: string,
+    settings: Partial<EndpointSettings>,
+  ): Promise<void> {
+    await connectNetwork(this.#table, this.#table.resolve(nameOrId), network, settings);
+  }
+
+  async disconnectNetwork(nameOrId: string, network: string, options: { force: boolean }): Promise<void> {
+    await disconnectNetwork(this.#table, this.#table.resolve(nameOrId), network, options);
   }
 
   async remove(

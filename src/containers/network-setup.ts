@@ -52,8 +52,7 @@ export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Pro
   const { record } = entry;
   const { hostConfig, config } = record;
   const publishes = hostConfig.PublishAllPorts || Object.keys(hostConfig.PortBindings ?? {}).length > 0;
-  const asksNames = Object.keys(record.networks).some((name) => !predefinedNetworks.includes(name));
-  if (record.sandbox === null || (!publishes && !asksNames)) return undefined;
+  if (record.sandbox === null || (!publishes && !asksNames(record))) return undefined;
   const { networks } = table.parts;
   const finish = async (): Promise<void> => {
     if (publishes) {
@@ -70,6 +69,13 @@ export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Pro
 function attachAll(table: ContainerTable, entry: ContainerEntry): void {
   const { record } = entry;
   const main = record.hostConfig.NetworkMode;
+  for (const [key, settings] of Object.entries(record.networks)) {
+    // Asked for by id, or by the first digits of one: from here on by name.
+    const name = predefinedNetworks.includes(key) ? key : table.parts.networks.nameOf(key);
+    if (name === key) continue;
+    delete record.networks[key];
+    record.networks[name] = settings;
+  }
   const order = Object.keys(record.networks).sort((a, b) => {
     if (a === main || b === main) return a === main ? -1 : 1;
     return a < b ? -1 : 1;
@@ -153,8 +159,14 @@ export function released(settings: EndpointSettings): EndpointSettings {
     IPv6Gateway: '',
     GlobalIPv6Address: '',
     GlobalIPv6PrefixLen: 0,
-    MacAddress: '',
+    MacAddress: isGeneratedMac(settings) ? '' : settings.MacAddress,
   };
+}
+
+/** Made from the address; any other was chosen by the user. */
+function isGeneratedMac({ MacAddress, IPAddress }: EndpointSettings): boolean {
+  const bytes = IPAddress.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'));
+  return MacAddress === `02:42:${bytes.join(':')}`;
 }
 
 function fileMounts(record: ContainerRecord): RuntimeMount[] {
@@ -172,36 +184,65 @@ function fileMounts(record: ContainerRecord): RuntimeMount[] {
 }
 
 function writeNetworkFiles(table: ContainerTable, record: ContainerRecord): void {
+  writeFileSync(record.hostnamePath, buildHostname(record.config.Hostname), { mode: 0o644 });
+  writeFileSync(record.hostsPath, hostsText(table, record), { mode: 0o644 });
+  writeFileSync(record.resolvConfPath, resolvConfText(record), { mode: 0o644 });
+}
+
+/**
+ * To be called before the networks of a running container change; the result, after. Lines of addresses that are gone go,
+ * those of new ones come; what the container's own programs wrote is kept. Files are written in place: the container has
+ * them mounted.
+ */
+export function watchNetworkFiles(table: ContainerTable, entry: ContainerEntry): () => void {
+  const { record } = entry;
+  const before = lines(hostsText(table, record));
+  const resolvConfBefore = resolvConfText(record);
+  return () => {
+    const wanted = lines(hostsText(table, record));
+    const current = lines(readFileSync(record.hostsPath, 'utf8'));
+    const kept = current.filter((line) => wanted.includes(line) || !before.includes(line));
+    const added = wanted.filter((line) => !kept.includes(line));
+    if (added.length > 0 || kept.length < current.length)
+      writeFileSync(record.hostsPath, [...kept, ...added, ''].join('\n'));
+    const resolvConf = resolvConfText(record);
+    if (resolvConf !== resolvConfBefore && readFileSync(record.resolvConfPath, 'utf8') === resolvConfBefore)
+      writeFileSync(record.resolvConfPath, resolvConf);
+  };
+}
+
+const lines = (text: string): string[] => text.split('\n').filter((line) => line !== '');
+
+/** It is in a network of the user's, where names are answered. */
+function asksNames({ networks }: ContainerRecord): boolean {
+  return Object.keys(networks).some((name) => !predefinedNetworks.includes(name));
+}
+
+function hostsText(table: ContainerTable, record: ContainerRecord): string {
   const { config, hostConfig } = record;
-  const sharesHostNetwork = hostConfig.NetworkMode === 'host';
-  const endpoints = Object.values(record.networks);
-  const ownAddresses = endpoints.flatMap((endpoint) =>
+  const ownAddresses = Object.values(record.networks).flatMap((endpoint) =>
     [endpoint.IPAddress, endpoint.GlobalIPv6Address].filter((address) => address !== ''),
   );
   const asksGateway = (hostConfig.ExtraHosts ?? []).some((text) => text.endsWith('host-gateway'));
-  writeFileSync(record.hostnamePath, buildHostname(config.Hostname), { mode: 0o644 });
-  writeFileSync(
-    record.hostsPath,
-    buildHosts({
-      ...(sharesHostNetwork ? { host: readFileSync('/etc/hosts', 'utf8') } : {}),
-      hostname: config.Hostname,
-      domainname: config.Domainname,
-      ownAddresses,
-      extraHosts: hostConfig.ExtraHosts,
-      hostGateway: asksGateway ? table.parts.networks.hostGateway() : undefined,
-    }),
-    { mode: 0o644 },
-  );
-  writeFileSync(
-    record.resolvConfPath,
-    buildResolvConf({
-      host: readHostResolvConf(),
-      sharesHostNetwork,
-      ipv6: endpoints.some((endpoint) => endpoint.GlobalIPv6Address !== ''),
-      dns: hostConfig.Dns,
-      dnsSearch: hostConfig.DnsSearch,
-      dnsOptions: hostConfig.DnsOptions,
-    }),
-    { mode: 0o644 },
-  );
+  return buildHosts({
+    ...(hostConfig.NetworkMode === 'host' ? { host: readFileSync('/etc/hosts', 'utf8') } : {}),
+    hostname: config.Hostname,
+    domainname: config.Domainname,
+    ownAddresses,
+    extraHosts: hostConfig.ExtraHosts,
+    hostGateway: asksGateway ? table.parts.networks.hostGateway() : undefined,
+  });
+}
+
+function resolvConfText(record: ContainerRecord): string {
+  const { hostConfig } = record;
+  return buildResolvConf({
+    host: readHostResolvConf(),
+    sharesHostNetwork: hostConfig.NetworkMode === 'host',
+    answersNames: asksNames(record),
+    ipv6: Object.values(record.networks).some((endpoint) => endpoint.GlobalIPv6Address !== ''),
+    dns: hostConfig.Dns,
+    dnsSearch: hostConfig.DnsSearch,
+    dnsOptions: hostConfig.DnsOptions,
+  });
 }

@@ -389,6 +389,7 @@ export class TestRooms implements Disposable {
 
   #networks(): Networks {
     return partial<Networks>('networks', {
+      rename: () => {},
       createSandbox: (id) => {
         this.sandboxes.add(id);
         return { id, path: `/netns/${id}` };

@@ -1,32 +1,41 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { isIPv4 } from 'node:net';
+import { join } from 'node:path';
 import { EngineError, errorMessage } from '../errors/index.ts';
-import type { RecordCollection, Records } from '../records/index.ts';
-import type { EndpointSettings, NetworkResource } from '../spec/index.ts';
+import type { EventBus } from '../events/index.ts';
+import type { Records } from '../records/index.ts';
+import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
 import type { Netlink, ProcessSpawner, Syscall } from '../sys/index.ts';
 import { BridgeNetwork } from './bridge/bridge-network.ts';
-import { ensureBridge } from './bridge/bridge-link.ts';
+import { egressMtu, ensureBridge, takenSubnets } from './bridge/bridge-link.ts';
+import { askedAddress, dnsNames, endpointSettings, noteOnly, plumbingOf } from './endpoint.ts';
 import { nameservers, readHostResolvConf } from './files.ts';
-import { defaultAddressPools, type AddressPoolOption } from './ipam/index.ts';
-import {
-  endpointKey,
-  type EndpointRecord,
-  type NetworkDriver,
-  type NetworkRecord,
-} from './network-records.ts';
+import { defaultAddressPools, parseSubnet, type AddressPoolOption } from './ipam/index.ts';
+import type { BridgeRecord, EndpointRecord, NetworkRecord } from './network-records.ts';
 import { networkResource } from './network-resource.ts';
+import { NetworkTable } from './network-table.ts';
 import type { AttachRequest, Networks, Sandbox } from './networks.ts';
 import { Firewall } from './nftables/firewall.ts';
 import { tableName, type BridgeRules } from './nftables/ruleset.ts';
+import {
+  PortAllocator,
+  portMap,
+  PublishedPorts,
+  type PortTarget,
+  type PublishRequest,
+} from './ports/index.ts';
 import { Sandboxes } from './sandboxes.ts';
+import { newNetwork, planNetwork, predefinedNetworks, type NetworkCreate } from './user-network.ts';
 
 export interface BridgeNetworksOptions {
-  syscall: Pick<Syscall, 'createNetworkNamespace' | 'removeNetworkNamespace' | 'inNetworkNamespace'>;
+  syscall: Pick<
+    Syscall,
+    'createNetworkNamespace' | 'removeNetworkNamespace' | 'inNetworkNamespace' | 'socket' | 'bind' | 'close'
+  >;
   netlink: Netlink;
   spawner: Pick<ProcessSpawner, 'run'>;
   records: Records;
+  events?: EventBus;
   /** Sandboxes are bound in its `netns`. */
   execRoot: string;
   /** dockerd's --bridge: the default network's link, adopted when it is there. Absent: `coracle0`, or the next that is free. */
@@ -50,29 +59,31 @@ export class BridgeNetworks implements Networks {
   readonly #netlink: Netlink;
   readonly #firewall: Firewall;
   readonly #sandboxes: Sandboxes;
-  readonly #networkRecords: RecordCollection<NetworkRecord>;
-  readonly #endpointRecords: RecordCollection<EndpointRecord>;
-  readonly #networks = new Map<string, NetworkRecord>();
+  readonly #table: NetworkTable;
+  readonly #ports: PublishedPorts;
+  /** Those that are up, by network. */
   readonly #bridges = new Map<string, BridgeNetwork>();
-  readonly #endpoints = new Map<string, EndpointRecord>();
-  #repairing = false;
+  readonly #repairing = new Set<string>();
 
   constructor(options: BridgeNetworksOptions) {
     const { records, syscall } = options;
     this.#options = options;
     this.#netlink = options.netlink;
     this.#firewall = new Firewall(options.spawner);
-    this.#networkRecords = records.collection('networks');
-    this.#endpointRecords = records.collection('network-endpoints');
+    this.#table = new NetworkTable(records);
+    this.#ports = new PublishedPorts({
+      allocator: new PortAllocator(syscall),
+      firewall: this.#firewall,
+      records: records.collection('network-ports'),
+      onFailure: (message) => this.#note(message),
+    });
     this.#sandboxes = new Sandboxes({
       syscall,
       directory: join(options.execRoot, 'netns'),
       records: records.collection('network-sandboxes'),
       aheadCount: options.sandboxesAhead ?? 4,
-      link: (path) => this.#bridges.get(this.#find('bridge').id)?.makeLink(path, 'eth0'),
+      link: (path) => this.#bridges.get(this.#table.find('bridge').id)?.makeLink(path, 'eth0'),
     });
-    for (const [id, record] of this.#networkRecords.entries()) this.#networks.set(id, record);
-    for (const [key, record] of this.#endpointRecords.entries()) this.#endpoints.set(key, record);
   }
 
   async open(): Promise<void> {
@@ -81,7 +92,7 @@ export class BridgeNetworks implements Networks {
       ['host', 'host'],
       ['bridge', 'bridge'],
     ] as const) {
-      if (this.#byName(name) === undefined) this.#save(newNetwork(name, driver));
+      if (this.#table.byName(name) === undefined) this.#table.save(newNetwork(name, driver));
     }
     try {
       await this.#bringUp();
@@ -93,22 +104,68 @@ export class BridgeNetworks implements Networks {
 
   async close(): Promise<void> {
     this.#sandboxes.close();
+    this.#ports.close();
     for (const [networkId, { record }] of this.#bridges) {
-      if (this.#endpointsOf(networkId).length > 0) continue;
-      const link = this.#netlink.links().find(({ name }) => name === record.name);
-      // A bridge that the user made stays; only what carries our mark was made by us.
-      if (link?.alias === ownerOf(networkId)) this.#netlink.deleteLink(record.name);
+      if (this.#table.endpointsOf({ id: networkId }).length > 0) continue;
+      this.#removeLink(networkId, record.name);
       await this.#firewall.remove(record.name);
       this.#bridges.delete(networkId);
     }
   }
 
   list(): NetworkResource[] {
-    return [...this.#networks.values()].map((record) => this.#resource(record));
+    return this.#table.networks().map((record) => this.#resource(record));
   }
 
   inspect(nameOrId: string): NetworkResource {
-    return this.#resource(this.#find(nameOrId));
+    return this.#resource(this.#table.find(nameOrId));
+  }
+
+  nameOf(nameOrId: string): string {
+    return this.#table.find(nameOrId).name;
+  }
+
+  async create(request: NetworkCreate): Promise<{ id: string }> {
+    const { mtu, addressPools } = this.#options;
+    const record = planNetwork(request, {
+      networks: this.#table.networks(),
+      taken: [
+        ...takenSubnets(this.#netlink),
+        ...hostNameservers().map((server) => parseSubnet(`${server}/32`)),
+      ],
+      pools: addressPools ?? defaultAddressPools,
+      mtu: mtu ?? egressMtu(this.#netlink),
+    });
+    this.#table.save(record);
+    try {
+      this.#raise(record);
+      await this.#firewall.apply(this.#rulesOf(record));
+    } catch (error) {
+      await this.#dismantle(record);
+      throw error;
+    }
+    this.#publishEvent('create', record);
+    return { id: record.id };
+  }
+
+  async remove(nameOrId: string): Promise<void> {
+    const record = this.#table.find(nameOrId);
+    if (predefinedNetworks.includes(record.name)) {
+      throw new EngineError('forbidden', `${record.name} is a pre-defined network and cannot be removed`);
+    }
+    const endpoints = this.#table.endpointsOf(record);
+    if (endpoints.length > 0) {
+      const users = endpoints.map(
+        ({ containerName, settings }) =>
+          `name:${JSON.stringify(containerName)} id:${JSON.stringify(settings.EndpointID.slice(0, 12))}`,
+      );
+      throw new EngineError(
+        'forbidden',
+        `error while removing network: network ${record.name} has active endpoints (${users.join(', ')})`,
+      );
+    }
+    await this.#dismantle(record);
+    this.#publishEvent('destroy', record);
   }
 
   createSandbox(containerId: string, options: { network?: string } = {}): Sandbox {
@@ -123,22 +180,28 @@ export class BridgeNetworks implements Networks {
 
   removeSandbox(containerId: string): void {
     const sandbox = this.#sandboxes.get(containerId);
-    const endpoints = [...this.#endpoints].filter(([, endpoint]) => endpoint.containerId === containerId);
+    const endpoints = this.#table.endpointsIn(containerId);
     if (sandbox === undefined && endpoints.length === 0) return;
-    for (const [, endpoint] of endpoints) {
+    const withdrawn = this.#ports.has(containerId) ? this.#ports.withdraw(containerId) : undefined;
+    for (const endpoint of endpoints) {
       const plumbed = plumbingOf(endpoint);
-      if (plumbed !== undefined) this.#bridges.get(endpoint.networkId)?.abandon(plumbed, sandbox?.path ?? '');
+      const bridge = this.#bridges.get(endpoint.networkId);
+      if (plumbed === undefined || bridge === undefined) continue;
+      bridge.abandon(plumbed, sandbox?.path ?? '');
+      if (withdrawn === undefined) continue;
+      // As long as the host's ports lead to the address, nobody else may get it.
+      bridge.adopt(plumbed.address);
+      void withdrawn.finally(() => bridge.release(plumbed.address));
     }
     this.#options.records.transaction(() => {
-      for (const [key] of endpoints) this.#forget(key);
+      for (const endpoint of endpoints) this.#table.removeEndpoint(endpoint);
       this.#sandboxes.remove(containerId);
     });
   }
 
   attach(request: AttachRequest): EndpointSettings {
-    const network = this.#find(request.network);
-    const key = endpointKey(request.containerId, network.id);
-    if (this.#endpoints.has(key)) {
+    const network = this.#table.find(request.network);
+    if (this.#table.endpoint(request.containerId, network.id) !== undefined) {
       throw new EngineError(
         'conflict',
         `endpoint with name ${request.containerName} already exists in network ${network.name}`,
@@ -146,21 +209,20 @@ export class BridgeNetworks implements Networks {
     }
     const record = network.driver === 'bridge' ? this.#plumb(network, request) : noteOnly(network, request);
     try {
-      this.#endpointRecords.put(key, record);
+      this.#table.saveEndpoint(record);
     } catch (error) {
       const plumbed = plumbingOf(record);
       if (plumbed !== undefined) this.#bridges.get(network.id)?.disconnect(plumbed);
       throw error;
     }
-    this.#endpoints.set(key, record);
+    if (record.isGateway !== true) this.#chooseGateway(request.containerId);
     this.#repairFirewall(network);
     return record.settings;
   }
 
   detach(containerId: string, network: string): void {
-    const record = this.#find(network);
-    const key = endpointKey(containerId, record.id);
-    const endpoint = this.#endpoints.get(key);
+    const record = this.#table.find(network);
+    const endpoint = this.#table.endpoint(containerId, record.id);
     if (endpoint === undefined) {
       throw new EngineError(
         'not-found',
@@ -169,12 +231,49 @@ export class BridgeNetworks implements Networks {
     }
     const plumbed = plumbingOf(endpoint);
     if (plumbed !== undefined) this.#bridges.get(record.id)?.disconnect(plumbed);
-    this.#forget(key);
+    this.#table.removeEndpoint(endpoint);
+    if (endpoint.isGateway === true) this.#chooseGateway(containerId);
+  }
+
+  async publish(containerId: string, request: PublishRequest): Promise<Record<string, PortBinding[]>> {
+    const endpoint = this.#table.endpointsIn(containerId).find(({ isGateway }) => isGateway === true);
+    const target = endpoint === undefined ? undefined : this.#targetOf(endpoint);
+    if (endpoint === undefined || target === undefined) return {};
+    const { bridge } = this.#table.find(endpoint.networkId);
+    try {
+      allowLoopback(target.bridge);
+      const defaultAddress = bridge?.hostAddress ?? '0.0.0.0';
+      return portMap(await this.#ports.publish(containerId, target, request, defaultAddress));
+    } catch (error) {
+      const { EndpointID: id } = endpoint.settings;
+      throw new EngineError(
+        error instanceof EngineError ? error.kind : 'internal',
+        `failed to set up container networking: driver failed programming external connectivity on endpoint ` +
+          `${endpoint.containerName} (${id}): ${errorMessage(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  ready(_containerId: string): Promise<void> {
+    return Promise.resolve();
+  }
+
+  rename(containerId: string, name: string): void {
+    for (const endpoint of this.#table.endpointsIn(containerId)) {
+      const { settings, containerName } = endpoint;
+      const names = settings.DNSNames?.map((known) => (known === containerName ? name : known)) ?? null;
+      this.#table.saveEndpoint({
+        ...endpoint,
+        containerName: name,
+        settings: { ...settings, DNSNames: names },
+      });
+    }
   }
 
   sweep(keep: ReadonlySet<string>): void {
     const containers = new Set(this.#sandboxes.containers());
-    for (const { containerId } of this.#endpoints.values()) containers.add(containerId);
+    for (const { containerId } of this.#table.endpoints()) containers.add(containerId);
     for (const containerId of containers) {
       const expected = this.#sandboxes.get(containerId) !== undefined;
       if (!keep.has(containerId) || (expected && !this.#sandboxes.isBound(containerId))) {
@@ -182,7 +281,7 @@ export class BridgeNetworks implements Networks {
       }
     }
     this.#sandboxes.sweepUnknown();
-    const known = new Set([...this.#endpoints.values()].map(({ hostInterface }) => hostInterface));
+    const known = new Set(this.#table.endpoints().map(({ hostInterface }) => hostInterface));
     for (const { record } of this.#bridges.values()) {
       const bridge = this.#netlink.linkIndex(record.name);
       for (const name of this.#sandboxes.unusedLinks()) known.add(name);
@@ -194,28 +293,42 @@ export class BridgeNetworks implements Networks {
   }
 
   hostGateway(): string {
-    return this.#bridgeOf(this.#find('bridge')).record.gateway;
+    return this.#bridgeOf(this.#table.find('bridge')).record.gateway;
   }
 
   async #bringUp(): Promise<void> {
-    const record = this.#openDefaultBridge();
+    const { name } = this.#openDefaultBridge();
     this.#sandboxes.open();
     this.#enableForwarding();
-    await this.#firewall.apply(rulesOf(record));
+    for (const network of this.#table.networks()) {
+      if (network.user === undefined) continue;
+      try {
+        this.#raise(network);
+      } catch (error) {
+        // One network that the machine no longer has room for must not keep the engine from starting.
+        this.#note(`network ${network.name} is not up: ${errorMessage(error)}`);
+      }
+    }
+    await Promise.all(
+      this.#table
+        .networks()
+        .filter(({ id }) => this.#bridges.has(id))
+        .map((network) => this.#firewall.apply(this.#rulesOf(network))),
+    );
+    this.#ports.open();
     if (await this.#firewall.foreignForwardDrop()) {
       const rule = (condition: string) => `iptables -I DOCKER-USER ${condition} -j ACCEPT`;
       this.#note(
         `another firewall on this machine (dockerd's, perhaps) drops forwarded packets by policy: containers on ` +
-          `${record.name} reach the outside only after ${rule(`-i ${record.name}`)} and ` +
-          rule(`-o ${record.name} -m conntrack --ctstate RELATED,ESTABLISHED`),
+          `${name} reach the outside only after ${rule(`-i ${name}`)} and ` +
+          rule(`-o ${name} -m conntrack --ctstate RELATED,ESTABLISHED`),
       );
     }
   }
 
-  #openDefaultBridge(): { name: string; subnet: string } {
+  #openDefaultBridge(): BridgeRecord {
     const { bridge, bip, addressPools, mtu } = this.#options;
-    const network = this.#find('bridge');
-    const endpoints = this.#endpointsOf(network.id);
+    const network = this.#table.find('bridge');
     const record = ensureBridge({
       netlink: this.#netlink,
       owner: ownerOf(network.id),
@@ -224,14 +337,50 @@ export class BridgeNetworks implements Networks {
       address: bip,
       pools: addressPools ?? defaultAddressPools,
       mtu,
-      avoid: nameservers(readHostResolvConf()).filter((server) => isIPv4(server)),
-      inUse: endpoints.length > 0,
+      avoid: hostNameservers(),
+      inUse: this.#table.endpointsOf(network).length > 0,
     });
-    const opened = new BridgeNetwork(this.#netlink, record);
-    for (const { settings } of endpoints) opened.adopt(settings.IPAddress);
-    this.#bridges.set(network.id, opened);
-    this.#save({ ...network, bridge: record });
+    this.#table.save({ ...network, bridge: record });
+    this.#adopt(network.id, record);
     return record;
+  }
+
+  /** Link and address of a network of the user's. */
+  #raise(network: NetworkRecord): void {
+    const { bridge } = network;
+    if (bridge === undefined) return;
+    ensureBridge({
+      netlink: this.#netlink,
+      owner: ownerOf(network.id),
+      before: bridge,
+      name: bridge.name,
+      address: `${bridge.gateway}/${parseSubnet(bridge.subnet).prefixLength}`,
+      pools: [],
+      mtu: bridge.mtu,
+      avoid: [],
+      inUse: this.#table.endpointsOf(network).length > 0,
+    });
+    this.#adopt(network.id, bridge);
+  }
+
+  #adopt(networkId: string, record: BridgeRecord): void {
+    const opened = new BridgeNetwork(this.#netlink, record);
+    for (const { settings } of this.#table.endpointsOf({ id: networkId })) opened.adopt(settings.IPAddress);
+    this.#bridges.set(networkId, opened);
+  }
+
+  async #dismantle({ id, bridge }: NetworkRecord): Promise<void> {
+    this.#bridges.delete(id);
+    this.#table.remove(id);
+    if (bridge === undefined) return;
+    this.#removeLink(id, bridge.name);
+    await this.#firewall.remove(bridge.name);
+  }
+
+  /** A bridge that the user made stays; only what carries our mark was made by us. */
+  #removeLink(networkId: string, name: string): void {
+    const link = this.#netlink.links().find((other) => other.name === name);
+    if (link?.alias === ownerOf(networkId)) this.#netlink.deleteLink(name);
   }
 
   /** As dockerd does: without forwarding no container reaches anything but this machine. */
@@ -246,50 +395,59 @@ export class BridgeNetworks implements Networks {
   /** Somebody flushed the machine's rules (a firewall's restart does): ours are written again, in the background. */
   #repairFirewall(network: NetworkRecord): void {
     const bridge = this.#bridges.get(network.id)?.record;
-    if (bridge === undefined || this.#repairing || this.#netlink.firewallTableExists(tableName(bridge.name)))
+    if (
+      bridge === undefined ||
+      this.#repairing.has(network.id) ||
+      this.#netlink.firewallTableExists(tableName(bridge.name))
+    )
       return;
-    this.#repairing = true;
+    this.#repairing.add(network.id);
     this.#note(`the firewall table of ${bridge.name} had been removed by somebody: written again`);
     this.#firewall
-      .apply(rulesOf(bridge))
+      .apply(this.#rulesOf(network))
       .catch((error: unknown) => this.#note(`cannot write the firewall table: ${errorMessage(error)}`))
-      .finally(() => (this.#repairing = false));
+      .finally(() => this.#repairing.delete(network.id));
   }
 
-  #plumb(network: NetworkRecord, { containerId, containerName, settings }: AttachRequest): EndpointRecord {
+  #rulesOf({ id }: NetworkRecord): BridgeRules {
+    const { record } = this.#bridgeOf(this.#table.find(id));
+    return {
+      bridge: record.name,
+      subnet: record.subnet,
+      masquerade: record.masquerade ?? true,
+      internal: record.internal ?? false,
+      forwards: this.#ports.forwardsInto(id),
+    };
+  }
+
+  #plumb(network: NetworkRecord, request: AttachRequest): EndpointRecord {
+    const { containerId, containerName, settings } = request;
     const bridge = this.#bridgeOf(network);
     const sandbox = this.#sandboxes.get(containerId);
     if (sandbox === undefined) {
       throw new EngineError('not-found', `Cannot attach ${containerName} to a network: it has no sandbox`);
     }
-    const wanted = settings.IPAMConfig?.IPv4Address ?? '';
-    if (wanted !== '' && network.name === 'bridge') {
-      throw new EngineError(
-        'invalid-parameter',
-        'user specified IP address is supported on user defined networks only',
-      );
-    }
-    const interfaces = new Set<string>();
-    for (const endpoint of this.#endpoints.values()) {
-      if (endpoint.containerId === containerId && endpoint.interface !== undefined) {
-        interfaces.add(endpoint.interface);
-      }
-    }
+    const address = askedAddress(network, settings);
+    const others = this.#table.endpointsIn(containerId);
+    const taken = new Set(others.map((endpoint) => endpoint.interface));
+    const prefix = bridge.record.interfacePrefix ?? 'eth';
     let number = 0;
-    while (interfaces.has(`eth${number}`)) number++;
+    while (taken.has(`${prefix}${number}`)) number++;
+    const name = `${prefix}${number}`;
     let madeAhead = this.#sandboxes.takeLink(containerId);
-    if (madeAhead !== undefined && (network.name !== 'bridge' || number !== 0)) {
+    if (madeAhead !== undefined && (network.name !== 'bridge' || name !== 'eth0')) {
       // Another network comes first after all, and `eth0` is its name to have.
       this.#netlink.deleteLink(madeAhead);
       madeAhead = undefined;
     }
+    const isGateway = bridge.record.internal !== true && !others.some((endpoint) => endpoint.isGateway);
     const made = bridge.connect({
       madeAhead,
       sandboxPath: sandbox.path,
-      interface: `eth${number}`,
+      interface: name,
       mac: settings.MacAddress === undefined || settings.MacAddress === '' ? undefined : settings.MacAddress,
-      address: wanted === '' ? undefined : wanted,
-      defaultRoute: interfaces.size === 0,
+      address,
+      defaultRoute: isGateway,
     });
     return {
       containerId,
@@ -297,35 +455,56 @@ export class BridgeNetworks implements Networks {
       networkId: network.id,
       interface: made.interface,
       hostInterface: made.hostInterface,
+      ...(isGateway ? { isGateway } : {}),
       settings: {
         ...endpointSettings(network, settings),
         MacAddress: made.mac,
-        Gateway: made.gateway,
+        Gateway: bridge.record.internal === true ? '' : made.gateway,
         IPAddress: made.address,
         IPPrefixLen: made.prefixLength,
+        DNSNames: network.user === undefined ? null : dnsNames(request),
       },
     };
   }
 
-  #find(nameOrId: string): NetworkRecord {
-    const exact = this.#networks.get(nameOrId) ?? this.#byName(nameOrId === 'default' ? 'bridge' : nameOrId);
-    if (exact !== undefined) return exact;
-    const matches = [...this.#networks.values()].filter(
-      ({ id }) => nameOrId !== '' && id.startsWith(nameOrId),
-    );
-    const [match] = matches;
-    if (match === undefined) throw new EngineError('not-found', `network ${nameOrId} not found`);
-    if (matches.length > 1) {
-      throw new EngineError(
-        'invalid-parameter',
-        `network ${nameOrId} is ambiguous (${matches.length} matches found based on ID prefix)`,
-      );
+  /** The default route follows the container's networks, and the published ports follow the route. */
+  #chooseGateway(containerId: string): void {
+    const endpoints = this.#table.endpointsIn(containerId);
+    const rank = ({ networkId, settings }: EndpointRecord): [number, string] => [
+      -(settings.GwPriority ?? 0),
+      this.#table.find(networkId).name,
+    ];
+    const [best] = endpoints
+      .filter(({ networkId }) => {
+        const bridge = this.#bridges.get(networkId)?.record;
+        return bridge !== undefined && bridge.internal !== true;
+      })
+      .sort((a, b) => {
+        const [[p, m], [q, n]] = [rank(a), rank(b)];
+        return p - q || (m < n ? -1 : 1);
+      });
+    const current = endpoints.find(({ isGateway }) => isGateway === true);
+    if (best === current) return;
+    const sandbox = this.#sandboxes.get(containerId);
+    if (sandbox === undefined) return;
+    this.#netlink.inNamespace(sandbox.path, (inside) => {
+      if (current !== undefined) inside.removeRoute({ destination: 'default' });
+      if (best !== undefined) inside.addRoute({ destination: 'default', gateway: best.settings.Gateway });
+    });
+    if (current !== undefined) {
+      const { isGateway: _, ...rest } = current;
+      this.#table.saveEndpoint(rest);
     }
-    return match;
+    if (best !== undefined) this.#table.saveEndpoint({ ...best, isGateway: true });
+    if (!this.#ports.has(containerId)) return;
+    const target = best === undefined ? undefined : this.#targetOf(best);
+    if (target !== undefined) allowLoopback(target.bridge);
+    void this.#ports.move(containerId, target);
   }
 
-  #byName(name: string): NetworkRecord | undefined {
-    return [...this.#networks.values()].find((network) => network.name === name);
+  #targetOf({ networkId, settings }: EndpointRecord): PortTarget | undefined {
+    const bridge = this.#bridges.get(networkId)?.record;
+    return bridge === undefined ? undefined : { networkId, bridge: bridge.name, address: settings.IPAddress };
   }
 
   #bridgeOf(network: NetworkRecord): BridgeNetwork {
@@ -334,22 +513,12 @@ export class BridgeNetworks implements Networks {
     return bridge;
   }
 
-  #endpointsOf(networkId: string): EndpointRecord[] {
-    return [...this.#endpoints.values()].filter((endpoint) => endpoint.networkId === networkId);
-  }
-
   #resource(record: NetworkRecord): NetworkResource {
-    return networkResource(record, this.#endpointsOf(record.id));
+    return networkResource(record, this.#table.endpointsOf(record));
   }
 
-  #save(record: NetworkRecord): void {
-    this.#networkRecords.put(record.id, record);
-    this.#networks.set(record.id, record);
-  }
-
-  #forget(key: string): void {
-    this.#endpointRecords.delete(key);
-    this.#endpoints.delete(key);
+  #publishEvent(action: 'create' | 'destroy', { id, name, driver }: NetworkRecord): void {
+    this.#options.events?.publish('network', action, id, { name, type: driver });
   }
 
   #note(text: string): void {
@@ -357,51 +526,15 @@ export class BridgeNetworks implements Networks {
   }
 }
 
-const rulesOf = (bridge: { name: string; subnet: string }): BridgeRules => ({
-  bridge: bridge.name,
-  subnet: bridge.subnet,
-  masquerade: true,
-});
-
 const ownerOf = (networkId: string): string => `coracle ${networkId}`;
 
-function newNetwork(name: string, driver: NetworkDriver): NetworkRecord {
-  const nanos = String(process.hrtime.bigint() % 1_000_000n).padStart(6, '0');
-  const created = new Date().toISOString().replace('Z', `${nanos}Z`);
-  return { id: randomBytes(32).toString('hex'), name, driver, created, labels: {} };
-}
+const hostNameservers = (): string[] => nameservers(readHostResolvConf()).filter((server) => isIPv4(server));
 
-/** Members in the order in which Docker writes them. */
-function endpointSettings(network: NetworkRecord, asked: Partial<EndpointSettings>): EndpointSettings {
-  return {
-    IPAMConfig: asked.IPAMConfig ?? null,
-    Links: asked.Links ?? null,
-    Aliases: asked.Aliases ?? null,
-    MacAddress: '',
-    DriverOpts: asked.DriverOpts ?? null,
-    GwPriority: asked.GwPriority ?? 0,
-    NetworkID: network.id,
-    EndpointID: randomBytes(32).toString('hex'),
-    Gateway: '',
-    IPAddress: '',
-    IPPrefixLen: 0,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    DNSNames: null,
-  };
-}
-
-/** `host` and `none` give nothing but show who uses them. */
-function noteOnly(network: NetworkRecord, request: AttachRequest): EndpointRecord {
-  const { containerId, containerName, settings } = request;
-  return { containerId, containerName, networkId: network.id, settings: endpointSettings(network, settings) };
-}
-
-function plumbingOf(
-  endpoint: EndpointRecord,
-): { interface: string; hostInterface: string; address: string } | undefined {
-  const { interface: name, hostInterface, settings } = endpoint;
-  if (name === undefined || hostInterface === undefined) return undefined;
-  return { interface: name, hostInterface, address: settings.IPAddress };
+/**
+ * Lets packets of the host's own loopback addresses pass to containers (their source is changed on the way). The table's
+ * first rule drops what containers send to such addresses.
+ */
+function allowLoopback(bridge: string): void {
+  const path = `/proc/sys/net/ipv4/conf/${bridge}/route_localnet`;
+  if (readFileSync(path, 'utf8').trim() !== '1') writeFileSync(path, '1');
 }

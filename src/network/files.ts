@@ -13,11 +13,16 @@ export interface ResolvConfRequest {
   sharesHostNetwork: boolean;
   /** The container has IPv6 addresses. */
   ipv6?: boolean;
+  /** The engine answers names in the container's networks: it is the one server, and asks the others itself. */
+  answersNames?: boolean;
   dns?: readonly string[] | null;
   /** `['.']`: no search list. */
   dnsSearch?: readonly string[] | null;
   dnsOptions?: readonly string[] | null;
 }
+
+/** Where names are answered inside networks of the user's, as by dockerd. */
+export const dnsAddress = '127.0.0.11';
 
 /** What is asked when the host's servers are all its own loopback, as dockerd does. */
 const fallbackServers = ['8.8.8.8', '8.8.4.4'];
@@ -43,6 +48,7 @@ export function nameservers(resolvConf: string): string[] {
 
 export function buildResolvConf(request: ResolvConfRequest): string {
   const { host, sharesHostNetwork, dns, dnsSearch, dnsOptions } = request;
+  if (request.answersNames === true) return ownResolvConf(request);
   const asked = [dns, dnsSearch, dnsOptions].some(
     (list) => list !== undefined && list !== null && list.length > 0,
   );
@@ -56,6 +62,16 @@ export function buildResolvConf(request: ResolvConfRequest): string {
   if (search.length > 0 && search.join('') !== '.') lines.push(`search ${search.join(' ')}`);
   for (const server of servers) lines.push(`nameserver ${server}`);
   if (options.length > 0) lines.push(`options ${options.join(' ')}`);
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function ownResolvConf({ host, dnsSearch, dnsOptions }: ResolvConfRequest): string {
+  const search = given(dnsSearch) ?? directives(host, 'search').at(-1) ?? [];
+  const options = [...(given(dnsOptions) ?? directives(host, 'options').flat())];
+  if (!options.some((option) => option.startsWith('ndots:'))) options.push('ndots:0');
+  const lines = [`nameserver ${dnsAddress}`];
+  if (search.length > 0 && search.join('') !== '.') lines.push(`search ${search.join(' ')}`);
+  lines.push(`options ${options.join(' ')}`);
   return lines.map((line) => `${line}\n`).join('');
 }
 

@@ -4,9 +4,12 @@ export {
   buildHostname,
   buildHosts,
   buildResolvConf,
+  dnsAddress,
   nameservers,
   readHostResolvConf,
   type HostsRequest,
   type ResolvConfRequest,
 } from './files.ts';
+export { predefinedNetworks, type NetworkCreate } from './user-network.ts';
+export type { PublishRequest } from './ports/index.ts';
 export { defaultAddressPools, type AddressPoolOption } from './ipam/index.ts';

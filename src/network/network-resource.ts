@@ -1,12 +1,12 @@
 import type { NetworkResource } from '../spec/index.ts';
-import type { EndpointRecord, NetworkRecord } from './network-records.ts';
+import type { BridgeRecord, EndpointRecord, NetworkRecord } from './network-records.ts';
 
 /** A network as Docker's API shows it. */
 export function networkResource(
   record: NetworkRecord,
   endpoints: readonly EndpointRecord[],
 ): NetworkResource {
-  const { bridge } = record;
+  const { bridge, user } = record;
   const containers: NetworkResource['Containers'] = {};
   for (const { containerId, containerName, settings } of endpoints) {
     containers[containerId] = {
@@ -25,28 +25,29 @@ export function networkResource(
     Driver: record.driver,
     EnableIPv4: true,
     EnableIPv6: false,
-    IPAM: {
+    IPAM: user?.ipam ?? {
       Driver: 'default',
       Options: null,
       Config: bridge === undefined ? [] : [{ Subnet: bridge.subnet, Gateway: bridge.gateway }],
     },
-    Internal: false,
-    Attachable: false,
+    Internal: bridge?.internal ?? false,
+    Attachable: user?.attachable ?? false,
     Ingress: false,
     ConfigFrom: { Network: '' },
     ConfigOnly: false,
     Containers: containers,
-    Options:
-      bridge === undefined
-        ? {}
-        : {
-            'com.docker.network.bridge.default_bridge': 'true',
-            'com.docker.network.bridge.enable_icc': 'true',
-            'com.docker.network.bridge.enable_ip_masquerade': 'true',
-            'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
-            'com.docker.network.bridge.name': bridge.name,
-            'com.docker.network.driver.mtu': String(bridge.mtu),
-          },
+    Options: user?.options ?? (bridge === undefined ? {} : defaultBridgeOptions(bridge)),
     Labels: record.labels,
+  };
+}
+
+function defaultBridgeOptions(bridge: BridgeRecord): Record<string, string> {
+  return {
+    'com.docker.network.bridge.default_bridge': 'true',
+    'com.docker.network.bridge.enable_icc': 'true',
+    'com.docker.network.bridge.enable_ip_masquerade': 'true',
+    'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+    'com.docker.network.bridge.name': bridge.name,
+    'com.docker.network.driver.mtu': String(bridge.mtu),
   };
 }

@@ -1,8 +1,12 @@
-import type { EndpointSettings, NetworkResource } from '../spec/index.ts';
+import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
+import type { PublishRequest } from './ports/index.ts';
+import type { NetworkCreate } from './user-network.ts';
 
 export interface AttachRequest {
   containerId: string;
   containerName: string;
+  /** The name it gives itself, which networks of the user's answer to as well. */
+  hostname?: string;
   /** Network name or id. */
   network: string;
   /** What the user asked of this endpoint. */
@@ -25,26 +29,45 @@ export interface Networks {
   readonly notes: readonly string[];
   /** Bridge, NAT and firewall table as declared; adopts what is there, repairs what drifted. Idempotent. */
   open(): Promise<void>;
-  /** Removes bridge and tables when nothing uses them. */
+  /** Removes bridges and tables that nothing uses. */
   close(): Promise<void>;
   list(): NetworkResource[];
   /** By name, id or unique id prefix. @throws {EngineError} `not-found` "network x not found" */
   inspect(nameOrId: string): NetworkResource;
+  /** The whole name of a network. @throws {EngineError} as inspect() */
+  nameOf(nameOrId: string): string;
+  /** @throws {EngineError} with dockerd's texts: `forbidden`, `conflict`, `invalid-parameter`, `not-found` */
+  create(request: NetworkCreate): Promise<{ id: string }>;
+  /** @throws {EngineError} `forbidden` for a predefined network and one with containers; `not-found` */
+  remove(nameOrId: string): Promise<void>;
+
   /**
    * A namespace for the container, `lo` up, no endpoints.
    * @param options.network what will be attached first: for the default bridge a link made ahead is used.
    */
   createSandbox(containerId: string, options?: { network?: string }): Sandbox;
   sandbox(containerId: string): Sandbox | undefined;
-  /** Releases its endpoints and addresses, removes the namespace; no error when gone. */
+  /** Releases its endpoints, addresses and ports, removes the namespace; no error when gone. */
   removeSandbox(containerId: string): void;
   /**
    * Reserves an address and plumbs the endpoint into the sandbox; undone on error. Returns the settings as given. Also
-   * for `none` and `host`, which only take note of the container; `host` needs no sandbox.
+   * for `none` and `host`, which only take note of the container; `host` needs no sandbox. The default route goes to the
+   * network with the highest GwPriority, of equal ones the first by name; never to an internal one.
    * @throws {EngineError} `not-found` for the network or the sandbox; `conflict` when attached already.
    */
   attach(request: AttachRequest): EndpointSettings;
   detach(containerId: string, network: string): void;
+  /**
+   * Publishes ports of the container on the host, into the network of its default route; they are withdrawn with the
+   * sandbox, and move when the route does.
+   * @returns every port with its bindings as given
+   * @throws {EngineError} with dockerd's texts when a port is taken; none is published then.
+   */
+  publish(containerId: string, request: PublishRequest): Promise<Record<string, PortBinding[]>>;
+  /** Resolves once names are answered in the sandbox: to be awaited before the container's first instruction. */
+  ready(containerId: string): Promise<void>;
+  /** The container has another name: networks answer to it. */
+  rename(containerId: string, name: string): void;
   /** Sandboxes not in `keep` are removed, addresses of the others are reserved again; called at start. */
   sweep(keep: ReadonlySet<string>): void;
   /** The host's address on the network's bridge, for `host-gateway`. */

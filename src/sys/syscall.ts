@@ -23,6 +23,8 @@ export interface Syscall {
 
   /** socket(2): a descriptor with CLOEXEC and NONBLOCK set. */
   socket(domain: number, type: number, protocol: number): number;
+  /** bind(2) to an IPv4 address; port 0 for one that the kernel chooses. @returns the port */
+  bind(fd: number, address: string, port: number): number;
   close(fd: number): void;
 
   lchown(path: string, uid: number, gid: number): void;

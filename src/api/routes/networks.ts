@@ -1,19 +1,43 @@
 import { EngineError } from '../../errors/index.ts';
+import type { Containers } from '../../containers/index.ts';
 import type { Networks } from '../../network/index.ts';
-import type { NetworkResource } from '../../spec/index.ts';
+import type { EndpointSettings, NetworkResource } from '../../spec/index.ts';
 import type { ApiVersion } from '../api-version.ts';
 import { checkFilters } from '../filters.ts';
+import { boolean, nullable, string, struct } from '../json/schema.ts';
 import { filters, text } from '../query.ts';
 import { route, type Route } from '../route.ts';
-import { notYet, refuse } from './refuse.ts';
+import { endpointSettings, networkCreateBody } from '../schemas/network.ts';
+import { parseTimestamp } from '../timestamp.ts';
 import { matchesLabels } from '../views/labels.ts';
 
 /** What these routes need of the engine. */
-export type NetworkBackend = Pick<Networks, 'list' | 'inspect'>;
+export type NetworkBackend = Pick<Networks, 'list' | 'inspect' | 'create' | 'remove'>;
+export type ConnectionBackend = Pick<Containers, 'connectNetwork' | 'disconnectNetwork'>;
+
+interface ConnectBody {
+  Container: string;
+  EndpointConfig: EndpointSettings | null;
+}
+
+const connectBody = struct<ConnectBody>('network.ConnectOptions', {
+  Container: string(),
+  EndpointConfig: nullable(endpointSettings),
+});
+
+interface DisconnectBody {
+  Container: string;
+  Force: boolean;
+}
+
+const disconnectBody = struct<DisconnectBody>('network.DisconnectOptions', {
+  Container: string(),
+  Force: boolean(),
+});
 
 const predefined = ['bridge', 'host', 'none'];
 
-export function networkRoutes(networks: NetworkBackend): Route[] {
+export function networkRoutes(networks: NetworkBackend, containers: ConnectionBackend): Route[] {
   const list = (path: string, operation: string): Route =>
     route({
       method: 'GET',
@@ -49,33 +73,71 @@ export function networkRoutes(networks: NetworkBackend): Route[] {
         exchange.json(200, networkView(network, exchange.version));
       },
     }),
-    refuse('POST', '/networks/create', 'NetworkCreate', 'user networks', notYet('user-defined networks are')),
-    refuse(
-      'POST',
-      '/networks/{id}/connect',
-      'NetworkConnect',
-      'user networks',
-      notYet('connecting running containers to networks is'),
-    ),
-    refuse(
-      'POST',
-      '/networks/{id}/disconnect',
-      'NetworkDisconnect',
-      'user networks',
-      notYet('disconnecting containers from networks is'),
-    ),
+    route({
+      method: 'POST',
+      path: '/networks/create',
+      operation: 'NetworkCreate',
+      coverage: 'partial',
+      note: 'the driver bridge with one IPv4 subnet',
+      body: networkCreateBody,
+      bodyRequired: true,
+      async handle(exchange, _query, body) {
+        if (body.ConfigOnly || body.ConfigFrom !== null || body.Ingress) {
+          throw new EngineError(
+            'not-implemented',
+            'Cannot create network: config-only, config-from and ingress networks are not supported',
+          );
+        }
+        if (body.EnableIPv4 === false) {
+          throw new EngineError(
+            'not-implemented',
+            'Cannot create network: this engine needs IPv4 in every network',
+          );
+        }
+        const { id } = await networks.create({
+          name: body.Name,
+          driver: body.Driver,
+          internal: body.Internal,
+          attachable: body.Attachable,
+          enableIpv6: body.EnableIPv6 === true,
+          ipam: body.IPAM,
+          options: body.Options,
+          labels: body.Labels,
+        });
+        exchange.json(201, { Id: id, Warning: '' });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/networks/{id}/connect',
+      operation: 'NetworkConnect',
+      body: connectBody,
+      bodyRequired: true,
+      async handle(exchange, _query, body) {
+        const network = exchange.params['id'] ?? '';
+        await containers.connectNetwork(body.Container, network, body.EndpointConfig ?? {});
+        exchange.empty(200);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/networks/{id}/disconnect',
+      operation: 'NetworkDisconnect',
+      body: disconnectBody,
+      bodyRequired: true,
+      async handle(exchange, _query, body) {
+        const network = exchange.params['id'] ?? '';
+        await containers.disconnectNetwork(body.Container, network, { force: body.Force });
+        exchange.empty(200);
+      },
+    }),
     route({
       method: 'DELETE',
       path: '/networks/{id}',
       operation: 'NetworkDelete',
-      coverage: 'partial',
-      note: 'only the predefined networks exist, and they cannot be removed',
-      handle(exchange) {
-        const { Name } = networks.inspect(exchange.params['id'] ?? '');
-        if (predefined.includes(Name)) {
-          throw new EngineError('forbidden', `${Name} is a pre-defined network and cannot be removed`);
-        }
-        throw new EngineError('not-implemented', 'removing networks is not supported by this engine yet');
+      async handle(exchange) {
+        await networks.remove(exchange.params['id'] ?? '');
+        exchange.empty(204);
       },
     }),
     route({
@@ -83,15 +145,33 @@ export function networkRoutes(networks: NetworkBackend): Route[] {
       path: '/networks/prune',
       operation: 'NetworkPrune',
       since: 25,
-      coverage: 'partial',
-      note: 'only the predefined networks exist, which are never pruned',
       query: { filters },
-      handle(exchange, query) {
+      async handle(exchange, query) {
         checkFilters(query.filters, ['label', 'label!', 'until']);
-        exchange.json(200, { NetworksDeleted: null });
+        const removed: string[] = [];
+        for (const network of networks.list()) {
+          if (!isPrunable(network, query.filters)) continue;
+          await networks.remove(network.Id);
+          removed.push(network.Name);
+        }
+        exchange.json(200, { NetworksDeleted: removed.length === 0 ? null : removed });
       },
     }),
   ];
+}
+
+function isPrunable(network: NetworkResource, asked: ReadonlyMap<string, readonly string[]>): boolean {
+  if (predefined.includes(network.Name) || Object.keys(network.Containers).length > 0) return false;
+  const [until] = asked.get('until') ?? [];
+  if (until !== undefined) {
+    const before = parseTimestamp(until, 'until');
+    if (before !== undefined && BigInt(Date.parse(network.Created)) * 1_000_000n > before) return false;
+  }
+  const unwanted = asked.get('label!') ?? [];
+  return (
+    matchesLabels(network.Labels, asked.get('label') ?? []) &&
+    (unwanted.length === 0 || !matchesLabels(network.Labels, unwanted))
+  );
 }
 
 function matches(network: NetworkResource, asked: ReadonlyMap<string, readonly string[]>): boolean {

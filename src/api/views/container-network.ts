@@ -48,10 +48,8 @@ export function portsView(record: ContainerRecord): Record<string, PortBinding[]
   const ports: Record<string, PortBinding[] | null> = {};
   if (!isUp(record.state) || record.hostConfig.NetworkMode === 'host') return ports;
   for (const port of Object.keys(record.config.ExposedPorts ?? {})) ports[withProtocol(port)] = null;
-  for (const [port, bindings] of Object.entries(record.hostConfig.PortBindings ?? {})) {
-    if (bindings !== null && bindings.length > 0) ports[withProtocol(port)] = bindings;
-  }
-  return ports;
+  for (const port of Object.keys(record.hostConfig.PortBindings ?? {})) ports[withProtocol(port)] = null;
+  return { ...ports, ...record.ports };
 }
 
 function withProtocol(port: string): string {

@@ -114,7 +114,7 @@ function pickAddress({ netlink, before, pools, avoid }: BridgeRequest, name: str
 }
 
 /** Networks that the host has an address in or a route to. */
-function takenSubnets(netlink: Netlink, except: string): Subnet[] {
+export function takenSubnets(netlink: Netlink, except = ''): Subnet[] {
   const routed = netlink
     .routes()
     .filter(
@@ -140,7 +140,7 @@ function isRacedAway(netlink: Netlink, name: string, subnet: Subnet): boolean {
 }
 
 /** A container's packets must fit where they go out: clouds and tunnels have less than Ethernet's 1500. */
-function egressMtu(netlink: Netlink): number {
+export function egressMtu(netlink: Netlink): number {
   const out = netlink
     .routes()
     .find(({ destination, family }) => destination === 'default' && family === 4)?.link;

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { isKind } from '../../errors/index.ts';
 import { parseIp, type Netlink } from '../../sys/index.ts';
 import { AddressPool, parseSubnet } from '../ipam/index.ts';
@@ -25,8 +26,12 @@ export class BridgeNetwork {
     this.record = record;
     this.#netlink = netlink;
     this.#prefixLength = subnet.prefixLength;
-    this.#addresses = new AddressPool(subnet);
+    this.#addresses = new AddressPool(
+      subnet,
+      record.range === undefined ? subnet : parseSubnet(record.range),
+    );
     this.#addresses.reserve(record.gateway);
+    for (const address of record.auxiliary ?? []) this.adopt(address);
   }
 
   /** The address of an endpoint that is there already. */
@@ -37,6 +42,11 @@ export class BridgeNetwork {
       // The subnet was changed while the container ran: its address is no longer one of ours to give.
       if (!isKind(error, 'invalid-parameter')) throw error;
     }
+  }
+
+  /** The opposite of adopt(). */
+  release(address: string): void {
+    this.#addresses.release(address);
   }
 
   /** A veth pair from the bridge into the namespace, its end there still down. Returns the name of the host's end. */
@@ -50,6 +60,7 @@ export class BridgeNetwork {
       ...(mac === undefined ? {} : { peerMac: mac }),
       mtu: this.record.mtu,
     });
+    if (this.record.neighbours === false) isolatePort(hostInterface);
     return hostInterface;
   }
 
@@ -111,6 +122,11 @@ export class BridgeNetwork {
       this.disconnect(endpoint);
     }
   }
+}
+
+/** bridge(8)'s `isolated`: such ports reach the bridge itself, but not each other. */
+function isolatePort(name: string): void {
+  writeFileSync(`/sys/class/net/${name}/brport/isolated`, '1');
 }
 
 /** dockerd's until version 27: `02:42` and the four bytes of the address, so that an address keeps its MAC. */

@@ -9,18 +9,23 @@ import { contains, formatAddress, parseAddress, size, type Subnet } from './subn
 export class AddressPool {
   readonly #subnet: Subnet;
   readonly #taken = new Set<number>();
+  /** The first address behind what is handed out. */
+  readonly #end: number;
+  readonly #first: number;
   /** No address below is free. */
   #lowest: number;
 
-  constructor(subnet: Subnet) {
+  /** @param range the part of the subnet that addresses are handed out from; others are for those who ask by number. */
+  constructor(subnet: Subnet, range: Subnet = subnet) {
     this.#subnet = subnet;
-    this.#lowest = subnet.base + 1;
+    this.#lowest = Math.max(subnet.base + 1, range.base);
+    this.#end = Math.min(subnet.base + size(subnet) - 1, range.base + size(range));
+    this.#first = this.#lowest;
   }
 
   /** @throws {EngineError} `unavailable` when all addresses are taken. */
   allocate(): string {
-    const broadcast = this.#subnet.base + size(this.#subnet) - 1;
-    for (let address = this.#lowest; address < broadcast; address++) {
+    for (let address = this.#lowest; address < this.#end; address++) {
       if (this.#taken.has(address)) continue;
       this.#taken.add(address);
       this.#lowest = address + 1;
@@ -46,6 +51,7 @@ export class AddressPool {
   /** No error when it was free. */
   release(text: string): void {
     const address = parseAddress(text);
-    if (this.#taken.delete(address) && address < this.#lowest) this.#lowest = address;
+    if (this.#taken.delete(address) && address >= this.#first && address < this.#lowest)
+      this.#lowest = address;
   }
 }

@@ -1,3 +1,11 @@
 export { AddressPool } from './address-pool.ts';
 export { chooseSubnet, defaultAddressPools, type AddressPoolOption } from './pools.ts';
-export { formatAddress, formatSubnet, overlaps, parseSubnet, type Subnet } from './subnet.ts';
+export {
+  contains as subnetContains,
+  formatAddress,
+  formatSubnet,
+  overlaps,
+  parseAddress,
+  parseSubnet,
+  type Subnet,
+} from './subnet.ts';

@@ -1,25 +1,52 @@
 import { existsSync } from 'node:fs';
 import { EngineError, ProcessError } from '../../errors/index.ts';
 import type { ProcessSpawner } from '../../sys/index.ts';
-import { removeCommands, rulesetCommands, type BridgeRules } from './ruleset.ts';
+import {
+  forwardCommands,
+  removeCommands,
+  rulesetCommands,
+  type BridgeRules,
+  type PortForward,
+} from './ruleset.ts';
 
 const places = ['/usr/sbin/nft', '/sbin/nft', '/usr/local/sbin/nft', '/usr/bin/nft'];
 
-/** The machine's nftables, by nft(8): one process per transaction. */
+interface Waiting {
+  commands: string;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * The machine's nftables, by nft(8). Changes are made in the order in which they are asked for; what is asked for while
+ * a process runs goes into the next one together, so that many starts at once cost few processes.
+ */
 export class Firewall {
   readonly #spawner: Pick<ProcessSpawner, 'run'>;
+  #waiting: Waiting[] = [];
+  #isRunning = false;
 
   constructor(spawner: Pick<ProcessSpawner, 'run'>) {
     this.#spawner = spawner;
   }
 
   /** @throws {EngineError} `unavailable` without nft; {ProcessError} when nft refuses. */
-  async apply(rules: BridgeRules): Promise<void> {
-    await this.#run(['-f', '-'], rulesetCommands(rules));
+  apply(rules: BridgeRules): Promise<void> {
+    return this.#change(rulesetCommands(rules));
   }
 
-  async remove(bridge: string): Promise<void> {
-    await this.#run(['-f', '-'], removeCommands(bridge));
+  remove(bridge: string): Promise<void> {
+    return this.#change(removeCommands(bridge));
+  }
+
+  /** Publishes ports, in a table that apply() made. */
+  open(bridge: string, forwards: readonly PortForward[]): Promise<void> {
+    return this.#change(forwardCommands(bridge, forwards, 'add'));
+  }
+
+  /** The opposite. Rejects when somebody removed the table or the ports from it. */
+  shut(bridge: string, forwards: readonly PortForward[]): Promise<void> {
+    return this.#change(forwardCommands(bridge, forwards, 'delete'));
   }
 
   /** True when iptables' FORWARD chain drops what nothing in it accepts, as dockerd arranges. */
@@ -29,6 +56,34 @@ export class Firewall {
       nftables?: { chain?: { table: string; name: string; hook?: string; policy?: string } }[];
     };
     return nftables.some(({ chain }) => chain?.hook === 'forward' && chain.policy === 'drop');
+  }
+
+  #change(commands: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ commands, resolve, reject });
+      if (!this.#isRunning) void this.#drain();
+    });
+  }
+
+  async #drain(): Promise<void> {
+    this.#isRunning = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#transact(batch.map(({ commands }) => commands).join(''));
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        if (batch.length === 1) batch[0]?.reject(error);
+        // One of them is wrong; which one must not matter to the others.
+        else for (const one of batch) await this.#transact(one.commands).then(one.resolve, one.reject);
+      }
+    }
+    this.#isRunning = false;
+  }
+
+  async #transact(commands: string): Promise<void> {
+    if (commands !== '') await this.#run(['-f', '-'], commands);
   }
 
   async #run(parameters: string[], stdin: string): Promise<string> {

@@ -14,7 +14,7 @@ test('rulesetCommands() replaces the one table of the bridge', () => {
     /^table inet coracle_br_1\ndelete table inet coracle_br_1\ntable inet coracle_br_1 \{\n/,
   );
   assert.match(text, /ip saddr 10\.0\.0\.0\/24 oifname != "br-1" masquerade/);
-  assert.doesNotMatch(rulesetCommands({ ...rules, masquerade: false }), /masquerade/);
+  assert.doesNotMatch(rulesetCommands({ ...rules, masquerade: false }), /oifname != "br-1" masquerade/);
   assert.equal(removeCommands('br-1'), 'table inet coracle_br_1\ndelete table inet coracle_br_1\n');
 });
 

@@ -1,9 +1,11 @@
 import { closeSync, constants, statfsSync } from 'node:fs';
 import { mountFlags, type OverlayMount, type Syscall } from '../syscall.ts';
+import { parseIp } from '../netlink/ip-address.ts';
 import { check, cString, errno, libc, open, syscallError, syscallNumber } from './libc.ts';
 import { NetworkNamespaces } from './network-namespace.ts';
 import { withFittingOptions } from './overlay.ts';
 
+const AF_INET = 2;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const O_PATH = 0o10000000;
@@ -26,6 +28,12 @@ const mount = libc<(source: Text, target: string, type: Text, flags: number, dat
 const umount2 = libc<(target: string, flags: number) => number>('int umount2(const char *target, int flags)');
 const socket = libc<(domain: number, type: number, protocol: number) => number>(
   'int socket(int domain, int type, int protocol)',
+);
+const bind = libc<(fd: number, address: Buffer, length: number) => number>(
+  'int bind(int fd, void *address, unsigned int length)',
+);
+const getsockname = libc<(fd: number, address: Buffer, length: Buffer) => number>(
+  'int getsockname(int fd, void *address, void *length)',
 );
 const lchown = libc<(path: string, uid: number, gid: number) => number>(
   'int lchown(const char *path, unsigned int uid, unsigned int gid)',
@@ -102,6 +110,19 @@ export class LinuxSyscall implements Syscall {
 
   socket(domain: number, type: number, protocol: number): number {
     return check(socket(domain, type | SOCK_CLOEXEC_NONBLOCK, protocol), 'socket');
+  }
+
+  bind(fd: number, address: string, port: number): number {
+    // struct sockaddr_in: family, then port and address in network byte order.
+    const name = Buffer.alloc(16);
+    name.writeUInt16LE(AF_INET, 0);
+    name.writeUInt16BE(port, 2);
+    name.set(parseIp(address).bytes, 4);
+    check(bind(fd, name, name.length), 'bind', `${address}:${port}`);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(name.length, 0);
+    check(getsockname(fd, name, length), 'getsockname');
+    return name.readUInt16BE(2);
   }
 
   close(fd: number): void {

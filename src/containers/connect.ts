@@ -1,0 +1,92 @@
+import { EngineError } from '../errors/index.ts';
+import { predefinedNetworks } from '../network/index.ts';
+import type { EndpointSettings } from '../spec/index.ts';
+import { emptyEndpoint } from './create.ts';
+import type { ContainerEntry } from './entry.ts';
+import { invalid } from './errors.ts';
+import { attachOne, publishNetwork, watchNetworkFiles } from './network-setup.ts';
+import type { ContainerTable } from './table.ts';
+
+const sharedNamespace =
+  'container sharing network namespace with another container or host cannot be connected to any other network';
+const hostNetwork = 'container cannot be disconnected from host network or connected to host network';
+const privateMode =
+  'container cannot be connected to multiple networks with one of the networks in private (none) mode';
+
+/** @see moby daemon/container_operations.go ConnectToNetwork */
+export async function connectNetwork(
+  table: ContainerTable,
+  entry: ContainerEntry,
+  nameOrId: string,
+  settings: Partial<EndpointSettings>,
+): Promise<void> {
+  const { networks } = table.parts;
+  const name = networks.nameOf(nameOrId);
+  await entry.lock.run(async () => {
+    const { record } = entry;
+    const mode = record.hostConfig.NetworkMode;
+    if (entry.removed || entry.removing || record.state.status === 'dead') {
+      throw new EngineError(
+        'conflict',
+        `Container ${entry.id} is marked for removal and cannot be connected or disconnected to the network`,
+      );
+    }
+    if (mode.startsWith('container:')) throw invalid(sharedNamespace);
+    if (name === 'host' || mode === 'host')
+      throw invalid(mode === 'host' && name !== 'host' ? sharedNamespace : hostNetwork);
+    const present = Object.keys(record.networks);
+    if ((name === 'none' && present.length > 0) || present.includes('none')) throw invalid(privateMode);
+    if (predefinedNetworks.includes(name) && (settings.Aliases ?? []).length > 0) {
+      throw invalid('network-scoped aliases are only supported for user-defined networks');
+    }
+    if (record.networks[name] !== undefined) {
+      if (!entry.running) record.networks[name] = { ...emptyEndpoint(), ...settings };
+      else
+        throw new EngineError(
+          'forbidden',
+          `endpoint with name ${record.name} already exists in network ${name}`,
+        );
+      table.save(entry);
+      return;
+    }
+    if (!entry.running) {
+      record.networks[name] = { ...emptyEndpoint(), ...settings };
+      table.save(entry);
+      return;
+    }
+    const updateFiles = watchNetworkFiles(table, entry);
+    attachOne(table, entry, name, settings);
+    await networks.ready(entry.id);
+    updateFiles();
+    table.save(entry);
+  });
+}
+
+/** @see moby daemon/container_operations.go DisconnectFromNetwork */
+export async function disconnectNetwork(
+  table: ContainerTable,
+  entry: ContainerEntry,
+  nameOrId: string,
+  options: { force: boolean },
+): Promise<void> {
+  const { networks } = table.parts;
+  const name = networks.nameOf(nameOrId);
+  await entry.lock.run(() => {
+    const { record } = entry;
+    const settings = record.networks[name];
+    if (name === 'host' && record.hostConfig.NetworkMode === 'host' && entry.running)
+      throw invalid(hostNetwork);
+    if (settings === undefined) {
+      if (options.force) return;
+      throw new EngineError('internal', `container ${entry.id} is not connected to network ${name}`);
+    }
+    const updateFiles = entry.running ? watchNetworkFiles(table, entry) : undefined;
+    if (entry.running && settings.EndpointID !== '') {
+      networks.detach(entry.id, name);
+      publishNetwork(table, entry, 'disconnect', name, settings.NetworkID);
+    }
+    delete record.networks[name];
+    updateFiles?.();
+    table.save(entry);
+  });
+}

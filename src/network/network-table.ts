@@ -1,0 +1,80 @@
+import { EngineError } from '../errors/index.ts';
+import type { RecordCollection, Records } from '../records/index.ts';
+import { endpointKey, type EndpointRecord, type NetworkRecord } from './network-records.ts';
+
+/** The networks and endpoints that there are: in memory, written through to the records. */
+export class NetworkTable {
+  readonly #networks = new Map<string, NetworkRecord>();
+  readonly #endpoints = new Map<string, EndpointRecord>();
+  readonly #networkRecords: RecordCollection<NetworkRecord>;
+  readonly #endpointRecords: RecordCollection<EndpointRecord>;
+
+  constructor(records: Records) {
+    this.#networkRecords = records.collection('networks');
+    this.#endpointRecords = records.collection('network-endpoints');
+    for (const [id, record] of this.#networkRecords.entries()) this.#networks.set(id, record);
+    for (const [key, record] of this.#endpointRecords.entries()) this.#endpoints.set(key, record);
+  }
+
+  networks(): NetworkRecord[] {
+    return [...this.#networks.values()];
+  }
+
+  byName(name: string): NetworkRecord | undefined {
+    return this.networks().find((network) => network.name === name);
+  }
+
+  /** @throws {EngineError} `not-found` "network x not found"; `invalid-parameter` for an ambiguous prefix */
+  find(nameOrId: string): NetworkRecord {
+    const exact = this.#networks.get(nameOrId) ?? this.byName(nameOrId === 'default' ? 'bridge' : nameOrId);
+    if (exact !== undefined) return exact;
+    const matches = this.networks().filter(({ id }) => nameOrId !== '' && id.startsWith(nameOrId));
+    const [match] = matches;
+    if (match === undefined) throw new EngineError('not-found', `network ${nameOrId} not found`);
+    if (matches.length > 1) {
+      throw new EngineError(
+        'invalid-parameter',
+        `network ${nameOrId} is ambiguous (${matches.length} matches found based on ID prefix)`,
+      );
+    }
+    return match;
+  }
+
+  save(record: NetworkRecord): void {
+    this.#networkRecords.put(record.id, record);
+    this.#networks.set(record.id, record);
+  }
+
+  remove(id: string): void {
+    this.#networkRecords.delete(id);
+    this.#networks.delete(id);
+  }
+
+  endpoint(containerId: string, networkId: string): EndpointRecord | undefined {
+    return this.#endpoints.get(endpointKey(containerId, networkId));
+  }
+
+  endpoints(): EndpointRecord[] {
+    return [...this.#endpoints.values()];
+  }
+
+  endpointsOf(network: { id: string }): EndpointRecord[] {
+    return this.endpoints().filter(({ networkId }) => networkId === network.id);
+  }
+
+  endpointsIn(containerId: string): EndpointRecord[] {
+    return this.endpoints().filter((endpoint) => endpoint.containerId === containerId);
+  }
+
+  saveEndpoint(record: EndpointRecord): void {
+    const key = endpointKey(record.containerId, record.networkId);
+    this.#endpointRecords.put(key, record);
+    this.#endpoints.set(key, record);
+  }
+
+  removeEndpoint({ containerId, networkId }: EndpointRecord): void {
+    const key = endpointKey(containerId, networkId);
+    this.#endpointRecords.delete(key);
+    this.#endpoints.delete(key);
+  }
+}

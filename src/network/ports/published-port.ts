@@ -1,0 +1,108 @@
+import { isIPv4 } from 'node:net';
+import { EngineError } from '../../errors/index.ts';
+import type { PortBinding } from '../../spec/index.ts';
+
+export const portProtocols = ['tcp', 'udp', 'sctp'] as const;
+export type PortProtocol = (typeof portProtocols)[number];
+
+/** What a container asks to publish, as Docker's API words it. */
+export interface PublishRequest {
+  /** `80/tcp`, or `80`, to bindings. */
+  bindings: Readonly<Record<string, readonly PortBinding[] | null>> | null;
+  /** Keys as above. */
+  exposed: Readonly<Record<string, object>> | null;
+  /** Every exposed port without a binding gets a free one. */
+  publishAll: boolean;
+}
+
+/** One port of a container that is wanted on the host. */
+export interface WantedPort {
+  protocol: PortProtocol;
+  containerPort: number;
+  /** IPv4; `0.0.0.0` for all. */
+  hostAddress: string;
+  /** Any free one of these; both 0 for any of the machine's dynamic ports. */
+  firstHostPort: number;
+  lastHostPort: number;
+}
+
+/** A port of the host that leads into a container. */
+export interface PublishedPort {
+  protocol: PortProtocol;
+  containerPort: number;
+  hostAddress: string;
+  hostPort: number;
+}
+
+/**
+ * The ports that a request stands for: fixed ones first, so that no dynamic one takes what another asks for by number.
+ * @param defaultAddress for bindings that name none
+ * @throws {EngineError} `invalid-parameter`; `not-implemented` for an IPv6 address
+ */
+export function wantedPorts(request: PublishRequest, defaultAddress: string): WantedPort[] {
+  const wanted: WantedPort[] = [];
+  for (const [key, bindings] of Object.entries(request.bindings ?? {})) {
+    for (const { HostIp, HostPort } of bindings ?? []) {
+      const address = HostIp === '' ? defaultAddress : HostIp;
+      if (!isIPv4(address)) {
+        throw new EngineError(
+          address.includes(':') ? 'not-implemented' : 'invalid-parameter',
+          `Cannot publish on host address ${address}: only IPv4 addresses can be published on`,
+        );
+      }
+      wanted.push({ ...parseKey(key), hostAddress: address, ...parseHostPort(HostPort) });
+    }
+  }
+  if (request.publishAll) {
+    const bound = new Set(wanted.map(portKey));
+    for (const key of Object.keys(request.exposed ?? {})) {
+      const port = parseKey(key);
+      if (bound.has(portKey(port))) continue;
+      wanted.push({ ...port, hostAddress: defaultAddress, firstHostPort: 0, lastHostPort: 0 });
+    }
+  }
+  const isFixed = (port: WantedPort): number =>
+    port.firstHostPort !== 0 && port.firstHostPort === port.lastHostPort ? 0 : 1;
+  return wanted.sort((a, b) => isFixed(a) - isFixed(b) || a.containerPort - b.containerPort);
+}
+
+/** `80/tcp` */
+export function portKey(port: { protocol: PortProtocol; containerPort: number }): string {
+  return `${port.containerPort}/${port.protocol}`;
+}
+
+/** Docker's PortMap: what `port` and inspect show. */
+export function portMap(ports: readonly PublishedPort[]): Record<string, PortBinding[]> {
+  const map: Record<string, PortBinding[]> = {};
+  const sorted = [...ports].sort((a, b) => a.containerPort - b.containerPort || a.hostPort - b.hostPort);
+  for (const port of sorted) {
+    (map[portKey(port)] ??= []).push({ HostIp: port.hostAddress, HostPort: String(port.hostPort) });
+  }
+  return map;
+}
+
+function parseKey(key: string): { protocol: PortProtocol; containerPort: number } {
+  const [number = '', name = 'tcp'] = key.toLowerCase().split('/');
+  const protocol = portProtocols.find((known) => known === name);
+  const containerPort = Number(number);
+  if (
+    protocol === undefined ||
+    !Number.isInteger(containerPort) ||
+    containerPort < 1 ||
+    containerPort > 65535
+  ) {
+    throw new EngineError('invalid-parameter', `invalid port specification: "${key}"`);
+  }
+  return { protocol, containerPort };
+}
+
+function parseHostPort(text: string): { firstHostPort: number; lastHostPort: number } {
+  if (text === '') return { firstHostPort: 0, lastHostPort: 0 };
+  const [first = '', last = first] = text.split('-');
+  const [firstHostPort, lastHostPort] = [Number(first), Number(last)];
+  const isPort = (port: number): boolean => Number.isInteger(port) && port >= 0 && port <= 65535;
+  if (!isPort(firstHostPort) || !isPort(lastHostPort) || lastHostPort < firstHostPort) {
+    throw new EngineError('invalid-parameter', `invalid port specification: "${text}"`);
+  }
+  return { firstHostPort, lastHostPort };
+}

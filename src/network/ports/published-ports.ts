@@ -1,0 +1,120 @@
+import { EngineError, errorMessage } from '../../errors/index.ts';
+import type { RecordCollection } from '../../records/index.ts';
+import type { Firewall } from '../nftables/firewall.ts';
+import type { PortForward } from '../nftables/ruleset.ts';
+import type { PortAllocator } from './port-allocator.ts';
+import { wantedPorts, type PublishedPort, type PublishRequest } from './published-port.ts';
+
+/** Where a container's ports lead. */
+export interface PortTarget {
+  networkId: string;
+  bridge: string;
+  /** The container's. */
+  address: string;
+}
+
+/** What is kept of one container. */
+export interface PublishedRecord extends PortTarget {
+  ports: PublishedPort[];
+}
+
+/** Which ports of the host lead into which container; kept over restarts of the engine, as the kernel keeps its rules. */
+export class PublishedPorts {
+  readonly #allocator: PortAllocator;
+  readonly #firewall: Firewall;
+  readonly #collection: RecordCollection<PublishedRecord>;
+  readonly #records = new Map<string, PublishedRecord>();
+  readonly #onFailure: (message: string) => void;
+
+  constructor(parts: {
+    allocator: PortAllocator;
+    firewall: Firewall;
+    records: RecordCollection<PublishedRecord>;
+    /** Told of what nobody waits for. */
+    onFailure: (message: string) => void;
+  }) {
+    this.#allocator = parts.allocator;
+    this.#firewall = parts.firewall;
+    this.#collection = parts.records;
+    this.#onFailure = parts.onFailure;
+    for (const [id, record] of this.#collection.entries()) this.#records.set(id, record);
+  }
+
+  /** Takes the host's ports of containers that run already. */
+  open(): void {
+    for (const [id, { ports }] of this.#records) {
+      for (const { hostAddress, hostPort, protocol } of this.#allocator.adopt(ports)) {
+        this.#onFailure(
+          `port ${hostAddress}:${hostPort}/${protocol} of container ${id.slice(0, 12)} is in use by a program of the host`,
+        );
+      }
+    }
+  }
+
+  close(): void {
+    this.#allocator.close();
+  }
+
+  has(containerId: string): boolean {
+    return this.#records.has(containerId);
+  }
+
+  /** All that leads into a network, for its table as a whole. */
+  forwardsInto(networkId: string): PortForward[] {
+    return [...this.#records.values()].filter((record) => record.networkId === networkId).flatMap(forwardsOf);
+  }
+
+  /** @throws {EngineError} with dockerd's texts when a port is taken; nothing is published then. */
+  async publish(
+    containerId: string,
+    target: PortTarget,
+    request: PublishRequest,
+    defaultAddress: string,
+  ): Promise<PublishedPort[]> {
+    const ports = this.#allocator.allocate(wantedPorts(request, defaultAddress));
+    if (ports.length === 0) return ports;
+    const record = { ...target, ports };
+    try {
+      this.#collection.put(containerId, record);
+      this.#records.set(containerId, record);
+      await this.#firewall.open(target.bridge, forwardsOf(record));
+    } catch (error) {
+      await this.withdraw(containerId);
+      throw error instanceof EngineError ? error : new EngineError('internal', errorMessage(error));
+    }
+    return ports;
+  }
+
+  /** Resolves when no packet comes any more. The ports are free at once. */
+  async withdraw(containerId: string): Promise<void> {
+    const record = this.#records.get(containerId);
+    if (record === undefined) return;
+    this.#records.delete(containerId);
+    this.#collection.delete(containerId);
+    // Before the ports are free, so that a new owner's rules come after these are gone.
+    const shut = this.#firewall.shut(record.bridge, forwardsOf(record));
+    this.#allocator.release(record.ports);
+    // The table may have been flushed by somebody, or gone with its bridge.
+    await shut.catch(() => {});
+  }
+
+  /** The same ports lead elsewhere: the container's main network changed. */
+  async move(containerId: string, target: PortTarget | undefined): Promise<void> {
+    const record = this.#records.get(containerId);
+    if (record === undefined) return;
+    const shut = this.#firewall.shut(record.bridge, forwardsOf(record)).catch(() => {});
+    const moved = { ...record, ...(target ?? { networkId: '', address: '' }) };
+    this.#records.set(containerId, moved);
+    this.#collection.put(containerId, moved);
+    if (target !== undefined) {
+      await this.#firewall
+        .open(target.bridge, forwardsOf(moved))
+        .catch((error: unknown) => this.#onFailure(`cannot publish ports: ${errorMessage(error)}`));
+    }
+    await shut;
+  }
+}
+
+function forwardsOf({ ports, address }: PublishedRecord): PortForward[] {
+  return address === '' ? [] : ports.map((port) => ({ port, address }));
+}
