@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
 
 /** What containers could leave on a machine, by kind. Names that dockerd makes by itself are left out. */
 export interface MachineState {
@@ -9,6 +10,8 @@ export interface MachineState {
   nftTables: Set<string>;
   cgroups: Set<string>;
   runFiles: Set<string>;
+  /** Directories that tests made below the temporary directory. */
+  temporaryFiles: Set<string>;
 }
 
 const dockersOwn = /docker|containerd|\/moby|^br-|^veth[0-9a-f]{7}$/;
@@ -31,6 +34,7 @@ export function machineState(): MachineState {
     ),
     cgroups: cgroups('/sys/fs/cgroup', 0),
     runFiles: new Set(readdirSync('/run').filter((name) => name.startsWith('cor'))),
+    temporaryFiles: new Set(readdirSync(tmpdir()).filter((name) => name.startsWith('coracle-'))),
   };
 }
 
