@@ -55,7 +55,7 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
     ...statsRoutes(engine.containers, () => engine.facts().memoryBytes),
     ...diskUsageRoutes(engine),
     ...volumeRoutes(engine.volumes),
-    ...networkRoutes(engine.networks),
+    ...networkRoutes(engine.networks, engine.containers),
     ...eventRoutes(engine.events, listeners),
     ...buildRoutes(engine.builder),
     ...extensionRoutes(engine.images),

@@ -141,6 +141,7 @@ async function compose(
     netlink: createNetlink(syscall),
     spawner,
     records,
+    events,
     execRoot,
     bridge: options.bridge?.name,
     bip: options.bridge?.bip,
