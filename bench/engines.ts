@@ -1,5 +1,14 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestDaemon } from '../tests/fixtures/daemon.ts';
@@ -96,11 +105,14 @@ async function dockerd(): Promise<BenchEngine> {
 
 function podman(): BenchEngine {
   const directory = mkdtempSync(join(tmpdir(), 'bench-podman-'));
+  const config = join(directory, 'containers.conf');
+  // Its own default raises limits, which not every machine allows.
+  writeFileSync(config, '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n');
   const command = ['podman', '--root', join(directory, 'root'), '--runroot', join(directory, 'run')];
   return {
     name: 'podman',
     command: [...command, '--cgroup-manager', 'cgroupfs'],
-    env: process.env,
+    env: { ...process.env, CONTAINERS_CONF: config },
     socket: undefined,
     enginePids: () => [],
     dispose: async () => {
