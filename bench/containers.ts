@@ -24,15 +24,15 @@ const benches: Record<string, () => Promise<Row>> = {
     ),
   detached: async () => {
     const row = await compare('docker run -d busybox sleep', engines, 10, (e, round) =>
-      timeCommand(e, ['run', '-d', '--name', `d${round}`, image, 'sleep', '1000']),
+      timeCommand(e, ['run', '-d', '--name', `detached${round + 1}`, image, 'sleep', '1000']),
     );
     for (const engine of engines) removeAll(engine);
     return row;
   },
   exec: async () => {
     for (const engine of engines)
-      await timeCommand(engine, ['run', '-d', '--name', 'x', image, 'sleep', '1000']);
-    const row = await compare('docker exec true', engines, 15, (e) => timeCommand(e, ['exec', 'x', 'true']));
+      await timeCommand(engine, ['run', '-d', '--name', 'exec-target', image, 'sleep', '1000']);
+    const row = await compare('docker exec true', engines, 15, (e) => timeCommand(e, ['exec', 'exec-target', 'true']));
     for (const engine of engines) removeAll(engine);
     return row;
   },
@@ -70,7 +70,7 @@ const benches: Record<string, () => Promise<Row>> = {
         'yes 0123456789012345678901234567890123456789012345678901234567890 | head -c 104857600',
       ]).then(async (took) => {
         const began = performance.now();
-        await timeCommand(e, ['wait', 'l']).catch(() => 0);
+        await timeCommand(e, ['wait', 'logger']).catch(() => 0);
         return took + performance.now() - began;
       }),
     );
