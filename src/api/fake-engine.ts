@@ -275,6 +275,7 @@ export function fakeEngine(): FakeEngine {
     networks: networks as Networks,
     events: new MemoryEventBus(),
     builder: {} as Builder,
+    registries: {} as EngineServices['registries'],
     facts: () => fakeFacts,
   };
 }

@@ -11,6 +11,7 @@ import { extensionRoutes } from './routes/extensions.ts';
 import { execRoutes } from './routes/exec.ts';
 import { imageRoutes } from './routes/images.ts';
 import { networkRoutes } from './routes/networks.ts';
+import { registryRoutes } from './routes/registry.ts';
 import { refusedRoutes } from './routes/refused.ts';
 import { statsRoutes } from './routes/stats.ts';
 import { volumeRoutes } from './routes/volumes.ts';
@@ -52,6 +53,7 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
       containers: engine.containers,
       storageDriver: () => engine.facts().storageDriver,
     }),
+    ...registryRoutes(engine),
     ...statsRoutes(engine.containers, () => engine.facts().memoryBytes),
     ...diskUsageRoutes(engine),
     ...volumeRoutes(engine.volumes),

@@ -63,6 +63,9 @@ class MemoryContentStore implements ContentStore, Disposable {
       }
     };
     return {
+      get sizeBytes() {
+        return verifier.sizeBytes;
+      },
       write: async (chunk) => {
         check();
         verifier.update(chunk);

@@ -23,16 +23,23 @@ export interface ContentStore {
   ingest(options?: {
     expected?: Digest;
     expectedSizeBytes?: number;
+    /**
+     * With `expected`: goes on with what an engine that was killed had written of it; `sizeBytes` of the writer tells how
+     * much that is.
+     */
+    resume?: boolean;
     signal?: AbortSignal;
   }): Promise<BlobWriter>;
   /** No error when it is not there. The caller knows that nothing refers to it. */
   delete(digest: Digest): Promise<void>;
   list(): AsyncIterable<BlobInfo>;
-  /** Removes temporary files of ingests that a crash left. */
+  /** Removes temporary files of ingests that a crash left; what can be resumed is kept for a day. */
   sweep(): Promise<void>;
 }
 
 export interface BlobWriter extends AsyncDisposable {
+  /** Bytes written so far. */
+  readonly sizeBytes: number;
   write(chunk: Uint8Array): Promise<void>;
   /** @throws {EngineError} `data-loss` when digest or size are not the expected ones; nothing is stored then. */
   commit(): Promise<BlobInfo>;

@@ -5,7 +5,10 @@ import { digestOf, type Digest } from '../spec/index.ts';
 import type { ContentStore } from './store.ts';
 
 /** What every ContentStore promises; `make` gives an empty one, and undo for afterwards. */
-export function contentStoreSuite(name: string, make: () => { store: ContentStore; remove: () => void }): void {
+export function contentStoreSuite(
+  name: string,
+  make: () => { store: ContentStore; remove: () => void },
+): void {
   const title = (text: string) => `${name}: ${text}`;
   const bytes = Buffer.from('the quick brown fox');
   const digest = digestOf(bytes);

@@ -21,6 +21,10 @@ export class BlobVerifier {
     this.#expectation = expectation;
   }
 
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
   /** @throws {EngineError} `data-loss` as soon as there is more than was promised. */
   update(chunk: Uint8Array): void {
     this.#sizeBytes += chunk.length;

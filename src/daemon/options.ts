@@ -95,6 +95,18 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     noNewPrivileges: flag('no-new-privileges'),
     labels,
     debug,
+    registries: {
+      insecureRegistries: list('insecure-registry'),
+      mirrors: list('registry-mirror'),
+      ...optional(
+        'maxConcurrentDownloads',
+        parseNumber('max-concurrent-downloads', text('max-concurrent-downloads')),
+      ),
+      ...optional(
+        'maxConcurrentUploads',
+        parseNumber('max-concurrent-uploads', text('max-concurrent-uploads')),
+      ),
+    },
   };
   const hosts = list('host').length === 0 ? [`unix://${execRoot}/coracle.sock`] : list('host');
   return {

@@ -132,8 +132,12 @@ export const settings = [
   { flag: 'dns-opt', key: 'dns-opts', kind: 'list', help: 'Accepted, no effect yet', effect: false },
   { flag: 'dns-search', kind: 'list', help: 'Accepted, no effect yet', effect: false },
   { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'max-concurrent-downloads', kind: 'number', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'max-concurrent-uploads', kind: 'number', help: 'Accepted, no effect yet', effect: false },
+  {
+    flag: 'max-concurrent-downloads',
+    kind: 'number',
+    help: 'Set the max concurrent downloads (default 3)',
+  },
+  { flag: 'max-concurrent-uploads', kind: 'number', help: 'Set the max concurrent uploads (default 5)' },
   {
     flag: 'shutdown-timeout',
     kind: 'number',

@@ -3,6 +3,7 @@ import type { Containers } from '../containers/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Images } from '../images/index.ts';
 import type { Networks } from '../network/index.ts';
+import type { Registries } from '../registry/index.ts';
 import type { Volumes } from '../volumes/index.ts';
 
 /** What the engine is and can do on this machine, for `info` and `version`. */
@@ -44,5 +45,6 @@ export interface EngineServices {
   readonly networks: Networks;
   readonly events: EventBus;
   readonly builder: Builder;
+  readonly registries: Pick<Registries, 'login' | 'inspect' | 'search'>;
   facts(): EngineFacts;
 }

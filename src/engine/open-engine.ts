@@ -10,6 +10,7 @@ import { LocalImages, type Images } from '../images/index.ts';
 import { FileContainerLogs } from '../logs/index.ts';
 import { BridgeNetworks, type Networks } from '../network/index.ts';
 import { openRecords, type Records } from '../records/index.ts';
+import { Registries } from '../registry/index.ts';
 import { ConmonRuntime } from '../runtime/index.ts';
 import { openSnapshotter } from '../snapshots/index.ts';
 import {
@@ -38,6 +39,7 @@ export class Engine implements EngineServices, AsyncDisposable {
   readonly networks: Networks;
   readonly events: EventBus;
   readonly builder: Builder;
+  readonly registries: EngineServices['registries'];
   readonly #facts: () => EngineFacts;
   readonly #close: () => Promise<void>;
   #closed: Promise<void> | undefined;
@@ -53,6 +55,7 @@ export class Engine implements EngineServices, AsyncDisposable {
     this.networks = services.networks;
     this.events = services.events;
     this.builder = services.builder;
+    this.registries = services.registries;
     this.#facts = facts;
     this.#close = close;
   }
@@ -127,8 +130,14 @@ async function compose(
   const content = new LocalContentStore(`${dataRoot}/content`);
   const unpacker = new LayerUnpacker(workerEntry());
   undo.defer(() => unpacker.close());
+  const registries = new Registries({
+    certificateDirectories: defaults.certificateDirectories,
+    ...options.registries,
+  });
+  undo.use(registries);
   const images = new LocalImages({
     records,
+    registries,
     content,
     snapshotter,
     events,
@@ -277,7 +286,7 @@ async function compose(
     debug: options.debug ?? false,
     startedAt,
   });
-  return { services: { containers, images, volumes, networks, events, builder }, facts };
+  return { services: { containers, images, volumes, networks, events, builder, registries }, facts };
 }
 
 function otherRuntimes(options: EngineOptions): Record<string, { path: string; args: string[] }> {

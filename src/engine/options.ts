@@ -1,3 +1,4 @@
+import type { RegistriesOptions } from '../registry/index.ts';
 import type { Ulimit } from '../spec/index.ts';
 
 /** How an engine is opened. Only the roots matter to most programs. */
@@ -26,6 +27,8 @@ export interface EngineOptions {
   defaultUlimits?: readonly Ulimit[];
   defaultShmSizeBytes?: number;
   noNewPrivileges?: boolean;
+  /** How registries are reached: mirrors, insecure ones, certificates, limits. Proxies come from the environment. */
+  registries?: RegistriesOptions;
   labels?: readonly string[];
   debug?: boolean;
   /** One line of what the engine does or could not do; default: nothing is written. */
@@ -38,6 +41,7 @@ export const defaults = {
   bridgeName: 'coracle0',
   shmSizeBytes: 64 * 1024 * 1024,
   stopTimeoutSeconds: 10,
+  certificateDirectories: ['/etc/coracle/certs.d', '/etc/docker/certs.d'],
   // Rotated from the start: dockerd's json-file grows without bound unless told otherwise.
   logOptions: { 'max-size': '10m', 'max-file': '3' },
 } as const;

@@ -17,6 +17,8 @@ export interface FoundImage {
   config: ImageConfig;
   layers: LayerSource[];
   manifest: { descriptor: Descriptor; bytes: Buffer } | null;
+  /** The index it was chosen from. */
+  index?: { descriptor: Descriptor; bytes: Buffer };
   references: Reference[];
   /** Id of its parent, as the archive says. */
   parent: string;

@@ -50,9 +50,16 @@ export class ImageStore {
   async prepare(lease: Lease, found: FoundImage, options: LayersOptions = {}): Promise<PreparedImage> {
     const { digest: id } = await storeBytes(this.content, lease, found.configBytes);
     if (found.manifest !== null) await storeBytes(this.content, lease, found.manifest.bytes);
+    if (found.index !== undefined) await storeBytes(this.content, lease, found.index.bytes);
     const layers = await this.layers.ensure(lease, found.layers, options);
     const manifest = found.manifest?.descriptor ?? null;
-    const record: ImageRecord = { layers, manifest, parent: found.parent, lastTaggedAtMs: null };
+    const record: ImageRecord = {
+      layers,
+      manifest,
+      ...(found.index === undefined ? {} : { index: found.index.descriptor }),
+      parent: found.parent,
+      lastTaggedAtMs: null,
+    };
     return { id, config: found.config, record, references: found.references };
   }
 
@@ -67,6 +74,8 @@ export class ImageStore {
         const known = this.catalog.record(id);
         if (known === undefined || known.heldBy !== undefined || known.manifest === null) {
           this.catalog.put(id, config, merge(known, record));
+        } else if (known.index === undefined && record.index !== undefined) {
+          this.catalog.put(id, config, { ...known, index: record.index });
         }
         for (const reference of references) {
           const previous = this.catalog.referenced(reference);
@@ -78,11 +87,14 @@ export class ImageStore {
     });
   }
 
-  /** As Docker does, with the image's labels and a name: the reference for `tag`, else the id. */
-  publish(action: string, id: Digest, name: string): void {
+  /**
+   * As Docker does, with the image's labels and a name: the reference for `tag`, else the id. The actor is the id; a
+   * reference for `pull` and `push`.
+   */
+  publish(action: string, id: Digest, name: string, actor: string = id): void {
     const visible = this.catalog.ids().includes(id);
     const labels = visible ? (this.catalog.view(id).config.config?.Labels ?? {}) : {};
-    this.#events.publish('image', action, id, { ...labels, name });
+    this.#events.publish('image', action, actor, { ...labels, name });
   }
 
   /** Blobs and layers that no image refers to: what a crash left. */

@@ -1,3 +1,4 @@
+import type { RegistryCredentials } from '../registry/index.ts';
 import type { ChainId, Descriptor, Digest, ImageConfig, Platform } from '../spec/index.ts';
 
 /** One image of one platform as this engine runs it. `id` is the digest of its config, as in Docker's classic store. */
@@ -25,6 +26,8 @@ export interface ImageProgress {
   status?: string;
   stream?: string;
   progressDetail?: { current?: number; total?: number };
+  /** The bar that Docker draws for clients that only print text. */
+  progress?: string;
   aux?: unknown;
 }
 
@@ -96,4 +99,25 @@ export interface Images {
   history(
     nameOrId: string,
   ): { id: string; created: number; createdBy: string; tags: string[]; sizeBytes: number; comment: string }[];
+  /**
+   * Fetches an image from its registry. A reference without tag means `latest`, with `allTags` all of the repository's.
+   * @throws {EngineError} with Docker's texts: `not-found`, `pull access denied for x, …`, `manifest for x not found: …`
+   */
+  pull(reference: string, options: PullOptions): Promise<void>;
+  /**
+   * Sends an image to its registry under the manifest it came with, or one made for it. A reference without tag means
+   * `latest`, with `allTags` all tags that are here.
+   */
+  push(reference: string, options: PushOptions): Promise<void>;
 }
+
+export interface PullOptions {
+  allTags?: boolean;
+  /** Of an image for several; default: this machine's. */
+  platform?: Platform;
+  credentials?: RegistryCredentials;
+  onProgress?: (progress: ImageProgress) => void;
+  signal?: AbortSignal;
+}
+
+export type PushOptions = Omit<PullOptions, 'platform'>;

@@ -34,12 +34,18 @@ export type UnpackLayer = (
 /** A layer as an image brings it. */
 export interface LayerSource {
   diffId: DiffId;
-  /** Its blob is in the content store and held. */
+  /** Its blob is in the content store and held, at once or when it is `ready`. */
   blob: Descriptor;
+  /** Waits for the blob. */
+  ready?: (signal: AbortSignal) => Promise<void>;
 }
 
 export interface LayersOptions {
   onProgress?: (progress: ImageProgress) => void;
+  /** In place of `onProgress`: compressed bytes unpacked of a layer. */
+  onUnpack?: (index: number, currentBytes: number, totalBytes: number) => void;
+  /** The layer is there. */
+  onLayer?: (index: number) => void;
   signal?: AbortSignal;
 }
 
@@ -105,9 +111,10 @@ export class ImageLayers {
   ): Promise<LayerRecord> {
     await lease.hold({ kind: 'layer', digest: chainId });
     const { blob, diffId } = layer;
+    await layer.ready?.(options.signal);
     let tarSizeBytes: number | undefined;
     while (!this.#snapshotter.hasLayer(chainId)) {
-      const report = progressOf(layer, options);
+      const report = progressOf(layer, index, options);
       let filled = false;
       try {
         await this.#snapshotter.createLayer(chainId, parent, async (directory, form) => {
@@ -126,6 +133,7 @@ export class ImageLayers {
     }
     // Unset too when another operation was filling the same layer from a blob of its own.
     tarSizeBytes ??= await this.#verify(index, layer, chainId);
+    options.onLayer?.(index);
     return { blob, tarSizeBytes, sizeBytes: await this.#snapshotter.layerSizeBytes(chainId) };
   }
 
@@ -152,7 +160,12 @@ export class ImageLayers {
   }
 }
 
-function progressOf({ diffId, blob }: LayerSource, { onProgress }: LayersOptions): (bytes: number) => void {
+function progressOf(
+  { diffId, blob }: LayerSource,
+  index: number,
+  { onProgress, onUnpack }: LayersOptions,
+): (bytes: number) => void {
+  if (onUnpack !== undefined) return (current) => onUnpack(index, current, blob.size);
   const id = digestHex(diffId).slice(0, 12);
   return (current) =>
     onProgress?.({ id, status: 'Loading layer', progressDetail: { current, total: blob.size } });

@@ -2,6 +2,7 @@ import { EngineError } from '../errors/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
+import type { Registries } from '../registry/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
 import { chainIds, familiarReference, isTag } from '../spec/index.ts';
 import { bootstrapImage } from './bootstrap/bootstrap.ts';
@@ -10,10 +11,13 @@ import { createImage, importImage, parseTagReference } from './create-image.ts';
 import { imageHistory } from './history.ts';
 import { parseImageConfig } from './image-config.ts';
 import { ImageStore } from './image-store.ts';
-import type { Image, Images, RemovedImage } from './images.ts';
+import type { Image, Images, PullOptions, PushOptions, RemovedImage } from './images.ts';
 import type { UnpackLayer } from './layers.ts';
 import { loadImages } from './load-images.ts';
 import { imagesDiskUsage, pruneImages } from './prune-images.ts';
+import { ImagePull } from './pull.ts';
+import { ImagePush } from './push.ts';
+import { LayerSources } from './layer-sources.ts';
 import { ImageRemoval } from './remove-image.ts';
 import { imagesToSave, saveImages } from './save-images.ts';
 
@@ -23,6 +27,8 @@ export interface LocalImagesParts {
   records: Records;
   events: EventBus;
   unpackLayer: UnpackLayer;
+  /** Without them nothing can be pulled or pushed. */
+  registries?: Registries;
   /** Milliseconds since the epoch; the machine's clock when absent. */
   nowMs?: () => number;
 }
@@ -35,6 +41,8 @@ export interface LocalImagesParts {
 export class LocalImages implements Images {
   readonly #store: ImageStore;
   readonly #events: EventBus;
+  readonly #pull: ImagePull | undefined;
+  readonly #push: ImagePush | undefined;
 
   constructor(parts: LocalImagesParts) {
     this.#events = parts.events;
@@ -46,6 +54,11 @@ export class LocalImages implements Images {
       unpack: parts.unpackLayer,
       nowMs: parts.nowMs ?? Date.now,
     });
+    const { registries, records } = parts;
+    if (registries === undefined) return;
+    const sources = new LayerSources(records);
+    this.#pull = new ImagePull(this.#store, registries, sources);
+    this.#push = new ImagePush(this.#store, registries, sources);
   }
 
   /** Reads the records, and removes what a crash left on disk. Containers' snapshots must be swept already. */
@@ -139,6 +152,16 @@ export class LocalImages implements Images {
     return await bootstrapImage(this.#store, name, options);
   }
 
+  async pull(reference: string, options: PullOptions): Promise<void> {
+    if (this.#pull === undefined) throw noRegistries('pull', reference);
+    await this.#pull.run(reference, options);
+  }
+
+  async push(reference: string, options: PushOptions): Promise<void> {
+    if (this.#push === undefined) throw noRegistries('push', reference);
+    await this.#push.run(reference, options);
+  }
+
   history(nameOrId: string): ReturnType<Images['history']> {
     const { catalog } = this.#store;
     return imageHistory(catalog, catalog.resolve(nameOrId));
@@ -186,4 +209,11 @@ export class LocalImages implements Images {
     catalog.transaction(() => catalog.delete(id));
     await leases.collect(garbage);
   }
+}
+
+function noRegistries(verb: string, reference: string): EngineError {
+  return new EngineError(
+    'unavailable',
+    `Cannot ${verb} ${reference}: the engine was opened without registries`,
+  );
 }

@@ -1,6 +1,8 @@
 import { EngineError } from '../../errors/index.ts';
 import type { Containers, ContainerRecord } from '../../containers/index.ts';
-import type { Images } from '../../images/index.ts';
+import { hostPlatform, parsePlatform, type Images } from '../../images/index.ts';
+import { decodeCredentials } from '../../registry/index.ts';
+import { formatReference, isDigest, parseReference, type Reference } from '../../spec/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { checkFilters } from '../filters.ts';
 import { filterImages, parseBoolean } from '../image-filter.ts';
@@ -10,10 +12,14 @@ import { route, type Route } from '../route.ts';
 import { imageInspectView, imageSummaryView } from '../views/image-view.ts';
 import { sendStream } from './archive.ts';
 import { notYet, refuse } from './refuse.ts';
+import { registryAuth } from './registry.ts';
 
 /** What these routes need of the engine. */
 export interface ImageBackend {
-  images: Pick<Images, 'list' | 'get' | 'tag' | 'remove' | 'prune' | 'load' | 'save' | 'import' | 'history'>;
+  images: Pick<
+    Images,
+    'list' | 'get' | 'tag' | 'remove' | 'prune' | 'load' | 'save' | 'import' | 'history' | 'pull'
+  >;
   containers: Pick<Containers, 'list'>;
   storageDriver: () => string;
 }
@@ -120,7 +126,7 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
       path: '/images/create',
       operation: 'ImageCreate',
       coverage: 'partial',
-      note: 'import from the body; no pull yet',
+      note: 'no import from a URL yet',
       query: {
         fromImage: text,
         fromSrc: text,
@@ -132,14 +138,6 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
       },
       handle: (exchange, query) => create(images, exchange, query),
     }),
-    refuse('POST', '/images/{name}/push', 'ImagePush', 'no registry client yet', notYet('pushing images is')),
-    refuse(
-      'GET',
-      '/images/search',
-      'ImageSearch',
-      'no registry client yet',
-      notYet('searching a registry is'),
-    ),
     refuse(
       'GET',
       '/images/{name}/attestations',
@@ -183,6 +181,7 @@ function save(images: ImageBackend['images'], exchange: Exchange, names: readonl
 
 interface CreateQuery {
   fromImage: string;
+  platform: string;
   fromSrc: string;
   repo: string;
   tag: string;
@@ -192,10 +191,8 @@ interface CreateQuery {
 
 async function create(images: ImageBackend['images'], exchange: Exchange, query: CreateQuery): Promise<void> {
   if (query.fromImage !== '') {
-    throw new EngineError(
-      'not-implemented',
-      `Cannot pull ${query.fromImage}: this engine has no registry client yet (load or import the image instead)`,
-    );
+    await pull(images, exchange, query);
+    return;
   }
   if (query.fromSrc !== '-') {
     throw new EngineError(
@@ -215,6 +212,32 @@ async function create(images: ImageBackend['images'], exchange: Exchange, query:
       source: query.fromSrc,
     });
     output.write({ status: image.id });
+  });
+}
+
+/** Without a tag or digest: all tags of the repository. */
+async function pull(
+  images: ImageBackend['images'],
+  exchange: Exchange,
+  { fromImage, tag, platform }: CreateQuery,
+): Promise<void> {
+  // `pull -a` of old clients ends the name with a colon.
+  const name = fromImage.replace(/:$/, '');
+  const named = parseReference(name);
+  const { domain, path } = named;
+  const asked: Reference =
+    tag === '' ? named : isDigest(tag) ? { domain, path, digest: tag } : { domain, path, tag };
+  const text = formatReference(asked);
+  parseReference(text);
+  const output = new ProgressStream(exchange);
+  await output.run(async () => {
+    await images.pull(text, {
+      allTags: true,
+      ...(platform === '' ? {} : { platform: parsePlatform(platform, hostPlatform()) }),
+      credentials: decodeCredentials(registryAuth(exchange)),
+      signal: exchange.signal,
+      onProgress: (progress) => output.write(progress),
+    });
   });
 }
 

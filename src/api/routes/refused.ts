@@ -103,15 +103,6 @@ export function refusedRoutes(): Route[] {
     refuse('POST', '/grpc', '(GRPC)', 'no BuildKit', notYet('BuildKit over gRPC is'), 40),
     refuse(
       'GET',
-      '/distribution/{name}/json',
-      'DistributionInspect',
-      'no registry client yet',
-      notYet('talking to registries is'),
-      30,
-    ),
-    refuse('POST', '/auth', 'SystemAuth', 'no registry client yet', notYet('logging in to registries is')),
-    refuse(
-      'GET',
       '/containers/{id}/checkpoints',
       '(CheckpointList)',
       'no checkpoints',

@@ -13,6 +13,10 @@ import {
 } from '../verifier.ts';
 import type { BlobInfo, BlobWriter, ContentStore } from '../store.ts';
 
+const resumablePrefix = 'part-';
+const resumableMs = 24 * 60 * 60 * 1000;
+const readBackBytes = 1024 * 1024;
+
 /**
  * A ContentStore in a directory of OCI image-layout form: `oci-layout`, `blobs/sha256/<hex>`, and `ingest/` for what is
  * being written. A blob is synced before it gets its name, so a name always stands for whole content, also after a
@@ -21,6 +25,8 @@ import type { BlobInfo, BlobWriter, ContentStore } from '../store.ts';
 export class LocalContentStore implements ContentStore {
   readonly #blobs: string;
   readonly #ingest: string;
+  /** Resumable files that a writer has now. */
+  readonly #busy = new Set<string>();
 
   /** Makes the directories that are missing. */
   constructor(root: string) {
@@ -70,11 +76,54 @@ export class LocalContentStore implements ContentStore {
     return await writer.commit();
   }
 
-  async ingest(options: Expectation & { signal?: AbortSignal } = {}): Promise<BlobWriter> {
+  async ingest(options: Expectation & { resume?: boolean; signal?: AbortSignal } = {}): Promise<BlobWriter> {
     options.signal?.throwIfAborted();
+    const { expected, resume } = options;
+    const resumable =
+      expected === undefined || resume === undefined ? undefined : this.#resumableFile(expected);
+    if (resumable !== undefined && !this.#busy.has(resumable)) {
+      return await this.#resume(resumable, options, resume === true);
+    }
     const temporary = join(this.#ingest, randomBytes(12).toString('hex'));
     const file = await open(temporary, 'wx', 0o600);
-    return new LocalBlobWriter(file, temporary, (digest) => this.#file(digest), options);
+    return new LocalBlobWriter(
+      file,
+      temporary,
+      (digest) => this.#file(digest),
+      new BlobVerifier(options),
+      options.signal,
+    );
+  }
+
+  /** Reads again what is there, since the digest is taken over all bytes. */
+  async #resume(
+    path: string,
+    options: Expectation & { signal?: AbortSignal },
+    keep: boolean,
+  ): Promise<BlobWriter> {
+    this.#busy.add(path);
+    try {
+      const file = await open(path, keep ? 'a+' : 'w+', 0o600);
+      const verifier = new BlobVerifier(options);
+      const writer = new LocalBlobWriter(
+        file,
+        path,
+        (digest) => this.#file(digest),
+        verifier,
+        options.signal,
+        () => this.#busy.delete(path),
+      );
+      try {
+        await writer.readBack(options.expectedSizeBytes ?? Infinity);
+      } catch (error) {
+        await writer[Symbol.asyncDispose]();
+        throw error;
+      }
+      return writer;
+    } catch (error) {
+      this.#busy.delete(path);
+      throw error;
+    }
   }
 
   async delete(digest: Digest): Promise<void> {
@@ -90,7 +139,18 @@ export class LocalContentStore implements ContentStore {
   }
 
   async sweep(): Promise<void> {
-    for (const name of await readdir(this.#ingest)) await rm(join(this.#ingest, name), { force: true });
+    for (const name of await readdir(this.#ingest)) {
+      const path = join(this.#ingest, name);
+      if (name.startsWith(resumablePrefix)) {
+        const found = statSync(path, { throwIfNoEntry: false });
+        if (found !== undefined && Date.now() - found.mtimeMs < resumableMs) continue;
+      }
+      await rm(path, { force: true });
+    }
+  }
+
+  #resumableFile(digest: Digest): string {
+    return join(this.#ingest, `${resumablePrefix}${digestHex(parseDigest(digest))}`);
   }
 
   #file(digest: Digest): string {
@@ -104,18 +164,44 @@ class LocalBlobWriter implements BlobWriter {
   readonly #signal: AbortSignal | undefined;
   readonly #verifier: BlobVerifier;
   #file: FileHandle | undefined;
+  readonly #onClose: (() => void) | undefined;
 
   constructor(
     file: FileHandle,
     temporary: string,
     destination: (digest: Digest) => string,
-    options: Expectation & { signal?: AbortSignal },
+    verifier: BlobVerifier,
+    signal: AbortSignal | undefined,
+    onClose?: () => void,
   ) {
     this.#file = file;
     this.#temporary = temporary;
     this.#destination = destination;
-    this.#signal = options.signal;
-    this.#verifier = new BlobVerifier(options);
+    this.#signal = signal;
+    this.#verifier = verifier;
+    this.#onClose = onClose;
+  }
+
+  get sizeBytes(): number {
+    return this.#verifier.sizeBytes;
+  }
+
+  /** Takes what the file holds as written, but for more than was promised, which it cannot be the beginning of. */
+  async readBack(limitBytes: number): Promise<void> {
+    const file = this.#openFile();
+    const { size } = await file.stat();
+    if (size > limitBytes) {
+      await file.truncate(0);
+      return;
+    }
+    const buffer = Buffer.allocUnsafe(Math.min(readBackBytes, Math.max(size, 1)));
+    for (let at = 0; at < size;) {
+      this.#signal?.throwIfAborted();
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+      if (bytesRead === 0) return;
+      this.#verifier.update(buffer.subarray(0, bytesRead));
+      at += bytesRead;
+    }
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -144,8 +230,12 @@ class LocalBlobWriter implements BlobWriter {
     const file = this.#file;
     if (file === undefined) return;
     this.#file = undefined;
-    await file.close();
-    await rm(this.#temporary, { force: true });
+    try {
+      await file.close();
+      await rm(this.#temporary, { force: true });
+    } finally {
+      this.#onClose?.();
+    }
   }
 
   #openFile(): FileHandle {

@@ -1,0 +1,55 @@
+import { isDigest, type Descriptor, type Platform } from '../spec/index.ts';
+import { badImage, isObject, parseJson } from './image-config.ts';
+
+const maxLayers = 1000;
+
+/** Reads an image's manifest from outside. @throws {EngineError} `invalid-parameter` */
+export function parseManifest(bytes: Uint8Array, name: string): { config: Descriptor; layers: Descriptor[] } {
+  const what = `manifest ${name}`;
+  const value = parseJson(bytes, what);
+  const config = isObject(value) ? value['config'] : undefined;
+  const layers = list(value, 'layers', what);
+  if (layers.length > maxLayers) throw badImage(`Cannot read ${what}: it has more than ${maxLayers} layers`);
+  return { config: parseDescriptor(config, what), layers };
+}
+
+/** Reads an index from outside: the entries that are images. @throws {EngineError} `invalid-parameter` */
+export function parseIndexEntries(bytes: Uint8Array, name: string): Descriptor[] {
+  const what = `index ${name}`;
+  return list(parseJson(bytes, what), 'manifests', what).filter(
+    // A builder puts attestations beside the images.
+    ({ annotations }) => annotations?.['vnd.docker.reference.type'] === undefined,
+  );
+}
+
+function list(value: unknown, member: 'manifests' | 'layers', what: string): Descriptor[] {
+  const found = isObject(value) ? value[member] : undefined;
+  if (!Array.isArray(found)) throw badImage(`Cannot read ${what}: it has no list of ${member}`);
+  return (found as unknown[]).map((item) => parseDescriptor(item, what));
+}
+
+export function parseDescriptor(value: unknown, what: string): Descriptor {
+  if (!isObject(value)) throw badImage(`Cannot read ${what}: a descriptor is not an object`);
+  const { mediaType, digest, size, platform, annotations } = value;
+  if (typeof digest !== 'string' || !isDigest(digest)) {
+    throw badImage(`Cannot read ${what}: a descriptor has no sha256 digest`);
+  }
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+    throw badImage(`Cannot read ${what}: the size of ${digest} is not a count of bytes`);
+  }
+  return {
+    mediaType: typeof mediaType === 'string' ? mediaType : '',
+    digest,
+    size,
+    ...(isPlatform(platform) ? { platform } : {}),
+    ...(isTexts(annotations) ? { annotations } : {}),
+  };
+}
+
+function isPlatform(value: unknown): value is Platform {
+  return isObject(value) && typeof value['os'] === 'string' && typeof value['architecture'] === 'string';
+}
+
+function isTexts(value: unknown): value is Record<string, string> {
+  return isObject(value) && Object.values(value).every((text) => typeof text === 'string');
+}

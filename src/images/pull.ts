@@ -1,0 +1,237 @@
+import { EngineError } from '../errors/index.ts';
+import { isSchema1, type FetchedManifest, type Registries, type Repository } from '../registry/index.ts';
+import {
+  chainIds,
+  familiarName,
+  familiarReference,
+  mediaTypes,
+  parseReference,
+  type Descriptor,
+  type Digest,
+  type ImageConfig,
+  type Platform,
+  type Reference,
+} from '../spec/index.ts';
+import type { FoundImage } from './docker-archive.ts';
+import { badImage, hostPlatform, parseImageConfig } from './image-config.ts';
+import type { ImageStore } from './image-store.ts';
+import type { ImageProgress, PullOptions } from './images.ts';
+import type { LayerSource } from './layers.ts';
+import type { LayerSources } from './layer-sources.ts';
+import type { Lease } from './leases.ts';
+import { parseIndexEntries, parseManifest } from './manifests.ts';
+import { fittingPlatforms, formatPlatform, platformRank } from './platforms.ts';
+import { progressOf } from './progress-text.ts';
+import { LayerDownloads, shortId } from './pull-downloads.ts';
+import { pullError, schema1Refused } from './pull-errors.ts';
+
+const maxIndexDepth = 4;
+
+interface Chosen {
+  manifest: FetchedManifest;
+  index: FetchedManifest | undefined;
+}
+
+/** Pulls images: manifest, configuration, then layers side by side, each unpacked as soon as it is there. */
+export class ImagePull {
+  readonly #store: ImageStore;
+  readonly #registries: Registries;
+  readonly #sources: LayerSources;
+  readonly #downloads: LayerDownloads;
+
+  constructor(store: ImageStore, registries: Registries, sources: LayerSources) {
+    this.#store = store;
+    this.#sources = sources;
+    this.#registries = registries;
+    this.#downloads = new LayerDownloads(store, registries.maxConcurrentDownloads);
+  }
+
+  async run(text: string, options: PullOptions): Promise<void> {
+    const named = parseReference(text);
+    const { digest, tag } = named;
+    const all = options.allTags === true && tag === undefined && digest === undefined;
+    const reference = tag === undefined && digest === undefined && !all ? { ...named, tag: 'latest' } : named;
+    const repository = this.#registries.repository(
+      named,
+      options.credentials === undefined ? {} : { credentials: options.credentials },
+    );
+    const tell = (progress: ImageProgress): void => options.onProgress?.(progress);
+    try {
+      let isNew = false;
+      let last: Digest | undefined;
+      const references = all
+        ? (await repository.tags(options.signal)).map((name) => ({ ...named, tag: name }))
+        : [reference];
+      for (const one of references) {
+        const pulled = await this.#pullOne(repository, one, options, tell);
+        isNew ||= pulled.isNew;
+        last = pulled.id;
+      }
+      const shown = familiarReference(reference);
+      tell({
+        status: isNew
+          ? `Status: Downloaded newer image for ${shown}`
+          : `Status: Image is up to date for ${shown}`,
+      });
+      if (last !== undefined) this.#store.publish('pull', last, familiarName(named), shown);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw pullError(error, reference);
+    }
+  }
+
+  async #pullOne(
+    repository: Repository,
+    reference: Reference,
+    options: PullOptions,
+    tell: (progress: ImageProgress) => void,
+  ): Promise<{ id: Digest; isNew: boolean }> {
+    const { signal } = options;
+    const asked = reference.digest ?? reference.tag ?? 'latest';
+    const top = await repository.manifest(asked, signal);
+    tell({ status: `Pulling from ${reference.path}`, id: asked });
+    if (isSchema1(top.descriptor.mediaType)) throw schema1Refused(reference);
+    const { manifest, index } = await this.#choose(
+      repository,
+      top,
+      options.platform ?? hostPlatform(),
+      signal,
+    );
+    await using lease = this.#store.leases.open();
+    const found = await this.#image(repository, manifest, { lease, options, tell });
+    const { domain, path } = reference;
+    const { digest } = top.descriptor;
+    found.image.references.push(
+      ...(reference.tag === undefined || reference.digest !== undefined
+        ? []
+        : [{ domain, path, tag: reference.tag }]),
+      { domain, path, digest },
+    );
+    if (index !== undefined) found.image.index = index;
+    const { image, layers } = found;
+    const prepared = await this.#store.prepare(lease, image, {
+      ...(signal === undefined ? {} : { signal }),
+      onUnpack: (at, current, total) => {
+        if (layers[at]?.isNew === true) tell(progressOf(layers[at].id, 'Extracting', current, total));
+      },
+      onLayer: (at) => {
+        if (layers[at]?.isNew === true) tell(progressOf(layers[at].id, 'Pull complete'));
+      },
+    });
+    const { catalog } = this.#store;
+    const isNew = prepared.references.some((one) => catalog.referenced(one) !== prepared.id);
+    // One that names it already is left alone: it was not tagged now.
+    prepared.references = prepared.references.filter((one) => catalog.referenced(one) !== prepared.id);
+    this.#store.commit([prepared]);
+    for (const layer of image.layers) this.#sources.add(layer.diffId, { blob: layer.blob, domain, path });
+    tell({ status: `Digest: ${digest}` });
+    this.#warnOfPlatform(reference, image.config, options, tell);
+    return { id: prepared.id, isNew };
+  }
+
+  /** Follows an index, and one in it, to the manifest for the platform. */
+  async #choose(
+    repository: Repository,
+    top: FetchedManifest,
+    wanted: Platform,
+    signal: AbortSignal | undefined,
+  ): Promise<Chosen> {
+    let at = top;
+    for (let depth = 0; isIndex(at.descriptor.mediaType); depth += 1) {
+      if (depth === maxIndexDepth) throw badImage(`indexes are nested more than ${maxIndexDepth} deep`);
+      const entries = parseIndexEntries(at.bytes, at.descriptor.digest);
+      const [best] = fittingPlatforms(entries, wanted);
+      if (best === undefined) {
+        throw new EngineError(
+          'not-found',
+          `no matching manifest for ${formatPlatform(wanted)} in the manifest list entries`,
+          { code: 'no-matching-manifest' },
+        );
+      }
+      at = await repository.manifest(best.digest, signal);
+    }
+    return { manifest: at, index: at === top ? undefined : top };
+  }
+
+  async #image(
+    repository: Repository,
+    manifest: FetchedManifest,
+    context: { lease: Lease; options: PullOptions; tell: (progress: ImageProgress) => void },
+  ): Promise<{ image: FoundImage; layers: { id: string; isNew: boolean }[] }> {
+    const { lease, options, tell } = context;
+    const { content, snapshotter } = this.#store;
+    const { config: configDescriptor, layers } = parseManifest(manifest.bytes, manifest.descriptor.digest);
+    checkConfigType(configDescriptor);
+    await lease.hold({ kind: 'blob', digest: configDescriptor.digest });
+    const configBytes = content.has(configDescriptor.digest)
+      ? await content.read(configDescriptor.digest)
+      : await repository.blobBytes(configDescriptor, options.signal);
+    const config = parseImageConfig(configBytes);
+    const diffIds = config.rootfs.diff_ids;
+    if (layers.length !== diffIds.length) {
+      throw badImage("layers from manifest don't match image configuration");
+    }
+    const chain = chainIds(diffIds);
+    const states = layers.map((blob, index) => ({
+      id: shortId(blob.digest),
+      isNew: !(content.has(blob.digest) && snapshotter.hasLayer(chain[index] ?? '')),
+    }));
+    for (const { id, isNew } of states) tell(progressOf(id, isNew ? 'Pulling fs layer' : 'Already exists'));
+    const sources = layers.map((blob, index): LayerSource => {
+      const report = states[index]?.isNew === true ? tell : () => undefined;
+      const ready = (signal: AbortSignal): Promise<void> =>
+        this.#downloads.fetch(repository, blob, { lease, report, signal });
+      return { diffId: diffIds[index] ?? blob.digest, blob, ready };
+    });
+    const { descriptor, bytes } = manifest;
+    return {
+      image: {
+        configBytes,
+        config,
+        layers: sources,
+        manifest: { descriptor, bytes },
+        references: [],
+        parent: '',
+      },
+      layers: states,
+    };
+  }
+
+  #warnOfPlatform(
+    reference: Reference,
+    config: ImageConfig,
+    { platform }: PullOptions,
+    tell: (progress: ImageProgress) => void,
+  ): void {
+    if (platform === undefined || config.architecture === '') return;
+    const actual: Platform = {
+      os: config.os,
+      architecture: config.architecture,
+      ...(config.variant === undefined || config.variant === '' ? {} : { variant: config.variant }),
+    };
+    if (platformRank(actual, platform) >= 0) return;
+    tell({
+      status: `WARNING: image with reference ${familiarReference(reference)} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${formatPlatform(platform)})`,
+    });
+  }
+}
+
+function isIndex(mediaType: string): boolean {
+  return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerIndex;
+}
+
+const configTypes = new Set<string>([
+  mediaTypes.ociConfig,
+  mediaTypes.dockerConfig,
+  // Written by old registries and tools.
+  'application/octet-stream',
+  'text/html',
+  '',
+]);
+
+/** Other artifacts than images live in registries too. */
+function checkConfigType({ mediaType }: Descriptor): void {
+  if (configTypes.has(mediaType)) return;
+  const kind = mediaType === 'application/vnd.docker.plugin.v1+json' ? 'plugin' : 'unknown';
+  throw badImage(`Encountered remote ${JSON.stringify(mediaType)}(${kind}) when fetching`);
+}

@@ -1,0 +1,253 @@
+import { createReadStream } from 'node:fs';
+import { EngineError, isEngineError } from '../errors/index.ts';
+import { Backoff, RegistryError, type Registries, type Repository } from '../registry/index.ts';
+import {
+  digestOf,
+  familiarName,
+  familiarReference,
+  mediaTypes,
+  parseReference,
+  repositoryName,
+  type Descriptor,
+  type DiffId,
+  type Digest,
+  type Reference,
+} from '../spec/index.ts';
+import { compressLayer } from './compress-layer.ts';
+import type { ImageStore } from './image-store.ts';
+import type { ImageProgress, PushOptions } from './images.ts';
+import type { LayerSources } from './layer-sources.ts';
+import type { Lease } from './leases.ts';
+import { parseManifest } from './manifests.ts';
+import { progressOf, throttled } from './progress-text.ts';
+import { Slots, shortId } from './pull-downloads.ts';
+
+interface PushContext {
+  repository: Repository;
+  reference: Reference;
+  lease: Lease;
+  tell: (progress: ImageProgress) => void;
+  signal: AbortSignal;
+}
+
+/** Pushes images: layers the repository has not, side by side, then configuration and manifest. */
+export class ImagePush {
+  readonly #store: ImageStore;
+  readonly #registries: Registries;
+  readonly #sources: LayerSources;
+  readonly #slots: Slots;
+
+  constructor(store: ImageStore, registries: Registries, sources: LayerSources) {
+    this.#store = store;
+    this.#registries = registries;
+    this.#sources = sources;
+    this.#slots = new Slots(registries.maxConcurrentUploads);
+  }
+
+  async run(text: string, options: PushOptions): Promise<void> {
+    const named = parseReference(text);
+    if (named.digest !== undefined) {
+      throw new EngineError('invalid-parameter', 'cannot push a digest reference');
+    }
+    const tell = (progress: ImageProgress): void => options.onProgress?.(progress);
+    tell({ status: `The push refers to repository [${repositoryName(named)}]` });
+    const repository = this.#registries.repository(named, {
+      actions: 'pull,push',
+      ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+    });
+    const tagged = this.#tagged(named, options.allTags === true);
+    const failure = new AbortController();
+    const signal =
+      options.signal === undefined ? failure.signal : AbortSignal.any([options.signal, failure.signal]);
+    try {
+      for (const { reference, id } of tagged) {
+        await using lease = this.#store.leases.open();
+        for (const shared of this.#store.catalog.shared(id)) await lease.hold(shared);
+        await this.#pushOne(id, { repository, reference, lease, tell, signal }, failure);
+      }
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw pushError(error);
+    }
+    const [first] = tagged;
+    if (first === undefined) return;
+    const shown = options.allTags === true ? familiarName(named) : familiarReference(first.reference);
+    this.#store.publish('push', first.id, familiarName(named), shown);
+  }
+
+  #tagged(named: Reference, all: boolean): { reference: Reference; id: Digest }[] {
+    const { catalog } = this.#store;
+    const tags = catalog.repository(named).filter(({ reference }) => reference.digest === undefined);
+    if (tags.length === 0) {
+      throw new EngineError(
+        'not-found',
+        `An image does not exist locally with the tag: ${familiarName(named)}`,
+      );
+    }
+    if (all && named.tag === undefined) return tags;
+    const tag = named.tag ?? 'latest';
+    const found = tags.filter(({ reference }) => reference.tag === tag);
+    if (found.length === 0) {
+      throw new EngineError('not-found', `tag does not exist: ${familiarReference({ ...named, tag })}`);
+    }
+    return found;
+  }
+
+  async #pushOne(id: Digest, context: PushContext, failure: AbortController): Promise<void> {
+    const { repository, reference, tell, signal } = context;
+    const { catalog, content } = this.#store;
+    const { config } = catalog.view(id);
+    const record = catalog.record(id);
+    if (record === undefined) throw new EngineError('not-found', `No such image: ${id}`);
+    const diffIds = config.rootfs.diff_ids;
+    // Docker names the layers top first.
+    for (const diffId of diffIds.toReversed()) tell(progressOf(shortId(diffId), 'Preparing'));
+    const configBytes = await content.read(id);
+    const original = record.manifest === null ? null : await content.read(record.manifest.digest);
+    const known = original === null ? null : parseManifest(original, id).layers;
+    const pushed = await Promise.allSettled(
+      diffIds.map(async (diffId, index) => {
+        const stored = record.layers[index]?.blob;
+        try {
+          if (stored === undefined) throw new EngineError('data-loss', `layer ${diffId} is not there`);
+          return await this.#pushLayer(diffId, stored, known !== null, context);
+        } catch (error) {
+          failure.abort(error);
+          throw error;
+        }
+      }),
+    );
+    if (failure.signal.aborted) throw failure.signal.reason;
+    signal.throwIfAborted();
+    const layers = pushed.map((result) => (result as PromiseFulfilledResult<Descriptor>).value);
+    if (!(await repository.hasBlob(id, signal))) {
+      await this.#upload(repository, id, configBytes.length, signal, () => undefined);
+    }
+    const bytes = original ?? encodeManifest(id, configBytes.length, layers);
+    const mediaType = record.manifest?.mediaType ?? mediaTypes.dockerManifest;
+    const tag = reference.tag ?? 'latest';
+    const digest = await repository.putManifest(tag, mediaType, bytes, signal);
+    if (digest !== digestOf(bytes)) {
+      throw new EngineError('data-loss', `the registry stored another manifest than was sent: ${digest}`);
+    }
+    const { domain, path } = reference;
+    catalog.transaction(() => {
+      const named = { domain, path, digest };
+      if (catalog.referenced(named) !== id) catalog.setReference(named, id, this.#store.nowMs());
+    });
+    tell({ status: `${tag}: digest: ${digest} size: ${bytes.length}` });
+    tell({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: bytes.length } });
+  }
+
+  /** Sees to it that the repository has a layer; gives its blob there. */
+  async #pushLayer(
+    diffId: DiffId,
+    stored: Descriptor,
+    asStored: boolean,
+    context: PushContext,
+  ): Promise<Descriptor> {
+    const { repository, reference, lease, tell, signal } = context;
+    const id = shortId(diffId);
+    const release = await this.#slots.take(signal, () => tell(progressOf(id, 'Waiting')));
+    try {
+      const isPlain = stored.digest === diffId;
+      const sources = this.#sources.of(diffId).filter(({ domain }) => domain === reference.domain);
+      const fits = (blob: Descriptor): boolean => (asStored ? blob.digest === stored.digest : true);
+      const remember = (blob: Descriptor): Descriptor => {
+        this.#sources.add(diffId, { blob, domain: reference.domain, path: reference.path });
+        return blob;
+      };
+      const candidates = sources.filter(({ blob }) => fits(blob));
+      const here = candidates.filter(({ path }) => path === reference.path).map(({ blob }) => blob);
+      if (asStored || !isPlain) here.push(stored);
+      const tried = new Set<Digest>();
+      for (const blob of here) {
+        if (tried.has(blob.digest)) continue;
+        tried.add(blob.digest);
+        if (!(await repository.hasBlob(blob.digest, signal))) continue;
+        tell(progressOf(id, 'Layer already exists'));
+        return remember(dockerLayer(blob, asStored));
+      }
+      for (const { blob, path } of candidates.filter((source) => source.path !== reference.path)) {
+        const begun = await repository
+          .beginUpload({ digest: blob.digest, from: path }, signal)
+          .catch((error: unknown) => {
+            if (error instanceof RegistryError && error.status < 500) return undefined;
+            throw error;
+          });
+        if (begun !== null) continue;
+        tell(progressOf(id, `Mounted from ${path}`));
+        return remember(dockerLayer(blob, asStored));
+      }
+      const blob =
+        isPlain && !asStored
+          ? await compressLayer(this.#store.content, lease, stored, signal)
+          : dockerLayer(stored, asStored);
+      if (blob.digest !== stored.digest && (await repository.hasBlob(blob.digest, signal))) {
+        tell(progressOf(id, 'Layer already exists'));
+        return remember(blob);
+      }
+      const report = throttled((current) => tell(progressOf(id, 'Pushing', current, blob.size)));
+      await this.#upload(repository, blob.digest, blob.size, signal, report);
+      tell(progressOf(id, 'Pushed'));
+      return remember(blob);
+    } finally {
+      release();
+    }
+  }
+
+  /** A broken upload begins again: few registries can go on with one. */
+  async #upload(
+    repository: Repository,
+    digest: Digest,
+    sizeBytes: number,
+    signal: AbortSignal,
+    report: (current: number) => void,
+  ): Promise<void> {
+    const backoff = new Backoff(repository.retryOptions);
+    for (;;) {
+      try {
+        const to = await repository.beginUpload(null, signal);
+        if (to === null) return;
+        const open = (): ReturnType<typeof createReadStream> => {
+          const stream = createReadStream(this.#store.content.path(digest), { highWaterMark: 256 * 1024 });
+          let sent = 0;
+          stream.on('data', (chunk) => {
+            sent += chunk.length;
+            report(sent);
+          });
+          // The listener must not set the stream flowing before it is piped.
+          return stream.pause();
+        };
+        await repository.upload(to, { digest, sizeBytes, open }, signal);
+        return;
+      } catch (error) {
+        await backoff.failed(error, signal);
+      }
+    }
+  }
+}
+
+/** In the manifest made here each layer has Docker's media type; in the one it came with it keeps its own. */
+function dockerLayer(blob: Descriptor, asStored: boolean): Descriptor {
+  if (asStored) return blob;
+  const isZstd = blob.mediaType === mediaTypes.ociLayerZstd;
+  const mediaType = isZstd ? mediaTypes.ociLayerZstd : mediaTypes.dockerLayerGzip;
+  return { mediaType, digest: blob.digest, size: blob.size };
+}
+
+/** Docker's schema 2 manifest, written as Docker writes it; an OCI manifest when a layer has no Docker media type. */
+function encodeManifest(id: Digest, configSize: number, layers: readonly Descriptor[]): Buffer {
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.dockerManifest,
+    config: { mediaType: mediaTypes.dockerConfig, size: configSize, digest: id },
+    layers: layers.map(({ mediaType, size, digest }) => ({ mediaType, size, digest })),
+  };
+  return Buffer.from(JSON.stringify(manifest, null, 3));
+}
+
+function pushError(error: unknown): unknown {
+  const remote = isEngineError(error) && (error.kind === 'unavailable' || error instanceof RegistryError);
+  return remote ? new EngineError('internal', error.message, { code: error.code, cause: error }) : error;
+}

@@ -1,0 +1,123 @@
+import { EngineError, isEngineError } from '../errors/index.ts';
+import { parseReference, type Descriptor, type Platform, type Reference } from '../spec/index.ts';
+import type { RegistryCredentials } from './credentials.ts';
+import { Endpoint } from './endpoint.ts';
+import { hostsOf, searchHosts, type HostOptions } from './hosts.ts';
+import { platformsOf } from './inspect.ts';
+import { search, splitTerm, type SearchResult } from './search.ts';
+import { Repository } from './repository.ts';
+import type { RetryOptions } from './retry.ts';
+import { ConnectionError, Transport, type TransportOptions } from './transport.ts';
+
+export interface RegistriesOptions extends HostOptions, TransportOptions {
+  retry?: RetryOptions;
+  /** Layers fetched at a time by one operation. Default 3, as Docker's. */
+  maxConcurrentDownloads?: number;
+  /** Default 5, as Docker's. */
+  maxConcurrentUploads?: number;
+}
+
+/** All registries, as one engine reaches them. */
+export class Registries implements Disposable {
+  readonly #options: RegistriesOptions;
+  readonly #transport: Transport;
+
+  constructor(options: RegistriesOptions = {}) {
+    this.#options = options;
+    this.#transport = new Transport(options);
+  }
+
+  get maxConcurrentDownloads(): number {
+    return Math.max(1, this.#options.maxConcurrentDownloads ?? 3);
+  }
+
+  get maxConcurrentUploads(): number {
+    return Math.max(1, this.#options.maxConcurrentUploads ?? 5);
+  }
+
+  /** A repository for one operation; nothing is sent before it is asked. */
+  repository(
+    reference: Reference,
+    options: { credentials?: RegistryCredentials; actions?: 'pull' | 'pull,push' } = {},
+  ): Repository {
+    const endpoints = hostsOf(reference.domain, this.#options).map(
+      // A mirror is another party: it gets no credentials of the registry.
+      (host) => new Endpoint(host, this.#transport, host.isMirror ? {} : (options.credentials ?? {})),
+    );
+    return new Repository(reference, endpoints, {
+      actions: options.actions ?? 'pull',
+      retry: this.#options.retry ?? {},
+    });
+  }
+
+  /**
+   * Tries credentials. Gives the token to keep in place of the password, or ''.
+   * @throws {EngineError} `unauthorized` with Docker's text
+   */
+  async login(credentials: RegistryCredentials, signal?: AbortSignal): Promise<{ identityToken: string }> {
+    const domain = domainOf(credentials.serverAddress ?? '');
+    const hosts = hostsOf(domain, this.#options).filter(({ isMirror }) => !isMirror);
+    let last: unknown = new EngineError('unavailable', 'no endpoints found for the registry');
+    for (const host of hosts) {
+      try {
+        return { identityToken: await new Endpoint(host, this.#transport, credentials).login(signal) };
+      } catch (error) {
+        signal?.throwIfAborted();
+        last = error;
+        if (!(error instanceof ConnectionError)) break;
+      }
+    }
+    throw loginError(last);
+  }
+
+  /**
+   * What a reference stands for now: its descriptor, and the platforms it has.
+   * @throws {RegistryError}
+   */
+  async inspect(
+    reference: Reference,
+    options: { credentials?: RegistryCredentials; signal?: AbortSignal } = {},
+  ): Promise<{ descriptor: Descriptor; platforms: Platform[] }> {
+    const { credentials, signal } = options;
+    const repository = this.repository(reference, credentials === undefined ? {} : { credentials });
+    const { descriptor, bytes } = await repository.manifest(
+      reference.digest ?? reference.tag ?? 'latest',
+      signal,
+    );
+    return { descriptor, platforms: await platformsOf(repository, bytes, signal) };
+  }
+
+  /**
+   * Asks the search service of a registry, of the default domain when `term` names none.
+   * @throws {RegistryError} also for a registry without that service, as most are
+   */
+  async search(
+    term: string,
+    options: { limit: number; credentials?: RegistryCredentials; signal?: AbortSignal },
+  ): Promise<SearchResult[]> {
+    const { credentials = {}, signal } = options;
+    const { domain, rest } = splitTerm(term);
+    return await search(
+      this.#transport,
+      searchHosts(domain, this.#options),
+      { term: rest, limit: options.limit, credentials },
+      signal,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#transport[Symbol.dispose]();
+  }
+}
+
+function loginError(error: unknown): unknown {
+  if (!isEngineError(error) || error.kind !== 'unauthorized') return error;
+  return new EngineError('unauthorized', error.message, { cause: error });
+}
+
+/** `https://example.org/v1/` and `example.org` alike; nothing means the default domain. */
+function domainOf(serverAddress: string): string {
+  const host = serverAddress.replace(/^https?:\/\//, '').split('/')[0] ?? '';
+  if (host === '') return parseReference('x').domain;
+  return parseReference(`${host}/x/x`).domain;
+}
