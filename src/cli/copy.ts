@@ -145,30 +145,3 @@ export function splitPath(path: string): [string, string] {
   const plain = path.replace(/(\/\.?)+$/, '') || '/';
   return [dirname(plain), plain === '/' ? '/' : basename(plain)];
 }
-
-/** A build context as a tar stream. The engine applies `.dockerignore`'s finer rules; here whole entries that it names plainly stay behind. */
-export function packContext(directory: string, ignore: string): AsyncIterable<Uint8Array> {
-  const lines = ignore
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#'));
-  const excepted = lines.some((line) => line.startsWith('!'));
-  const skipped = new Set(
-    excepted
-      ? []
-      : lines.map((line) => line.replace(/^\.?\/+|\/+$/g, '')).filter((line) => !/[*?[\\]/.test(line)),
-  );
-  for (const kept of ['Dockerfile', 'Containerfile', '.dockerignore']) skipped.delete(kept);
-  const walk = function* (path: string, name: string): Generator<TarSource> {
-    if (skipped.has(name)) return;
-    const stat = lstatSync(path);
-    if (stat.isSocket() || stat.isCharacterDevice() || stat.isBlockDevice()) return;
-    yield { ...member(path, name, stat), uid: 0, gid: 0 };
-    if (stat.isDirectory())
-      for (const child of readdirSync(path).toSorted()) yield* walk(join(path, child), `${name}/${child}`);
-  };
-  const all = function* (): Generator<TarSource> {
-    for (const child of readdirSync(directory).toSorted()) yield* walk(join(directory, child), child);
-  };
-  return writeTar(all());
-}

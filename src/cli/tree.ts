@@ -115,6 +115,12 @@ const containerCommands: readonly Leaf[] = [
 
 const imageCommands: readonly Leaf[] = [
   leaf(
+    'build',
+    'Build an image from a Dockerfile',
+    async () => (await import('./commands/image/build.ts')).build,
+    { paths: ['image build', 'build', 'builder build'] },
+  ),
+  leaf(
     'bootstrap',
     'Make a base image on this machine, without a registry',
     async () => (await names()).bootstrap,
@@ -228,6 +234,12 @@ function promoted(
 /** Every command there is. */
 export const root: readonly Node[] = [
   group('builder', 'Manage the build cache', [
+    leaf(
+      'build',
+      'Build an image from a Dockerfile',
+      async () => (await import('./commands/image/build.ts')).build,
+      { paths: ['image build', 'build', 'builder build'] },
+    ),
     leaf('prune', 'Remove the build cache', async () => (await prune()).builderPrune),
   ]),
   group('container', 'Manage containers', containerCommands),
@@ -243,7 +255,8 @@ export const root: readonly Node[] = [
     ),
     { run: 1, exec: 2, ps: 3 },
   ),
-  ...promoted(imageCommands, 'history images=ls import load pull push rmi=rm save tag'.split(' '), {
+  ...promoted(imageCommands, 'build history images=ls import load pull push rmi=rm save tag'.split(' '), {
+    build: 4,
     pull: 5,
     push: 6,
     images: 7,

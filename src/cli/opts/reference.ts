@@ -49,3 +49,9 @@ export function familiar(reference: Reference): string {
   const tag = reference.tag || (reference.digest ? '' : 'latest');
   return reference.name + (tag && `:${tag}`) + (reference.digest && `@${reference.digest}`);
 }
+
+/** The name with its registry and namespace spelled out: `docker.io/library/busybox`. */
+export function fullName({ name, domain }: Reference): string {
+  if (domain !== 'docker.io') return name;
+  return `docker.io/${name.includes('/') ? '' : 'library/'}${name}`;
+}

@@ -46,8 +46,16 @@ class Inspected extends Struct {
   }
 
   toJSON(): unknown {
-    return keepOrder(this.#object);
+    return inOrder(this.#object, '');
   }
+}
+
+/** For JSON: objects keep their order as structs do, maps are left to be sorted. */
+function inOrder(value: unknown, name: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => inOrder(item, ''));
+  if (typeof value !== 'object' || value === null) return value;
+  const copy = Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inOrder(item, key)]));
+  return maps.has(name) && !isStructAfterAll(value) ? copy : keepOrder(copy);
 }
 
 function wrap(value: unknown, name: string): Value {

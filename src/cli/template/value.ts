@@ -90,7 +90,9 @@ function sortKeys(value: Value): unknown {
   if (value instanceof Struct) return sortKeys(value.toJSON());
   if (typeof value === 'object' && value !== null && absent in value) return null;
   if (Array.isArray(value)) return value.map(sortKeys);
-  if (!isMap(value) || ordered in value) return value;
+  if (!isMap(value)) return value;
+  if (ordered in value)
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, sortKeys(item)]));
   return Object.fromEntries(
     Object.keys(value)
       .toSorted()

@@ -16,6 +16,11 @@ import { baseImage, importBaseImage, removeBaseImage, runCase, type CaseOutcome 
 import { parityScripts } from './cases.ts';
 
 const bundle = fileURLToPath(new URL('../../../dist/cli.cjs', import.meta.url));
+/** Scripts of the client conformance test that are not compared, and why. */
+const skipped: Readonly<Record<string, string>> = {
+  'inspect host config':
+    'docker prints JSON in the order of a map once a template names a field that its own types lack',
+};
 const standing = 'coracle-parity';
 
 /** Our program says its own name where docker says docker's. */
@@ -95,6 +100,6 @@ describe('our client beside docker’s', () => {
   for (const { title, script } of cliCases) {
     // Asks for the client's own version.
     if (/docker (--version|version|info)\b/.test(script)) continue;
-    test(`client conformance: ${title}`, () => compare(title, script));
+    test(`client conformance: ${title}`, { skip: skipped[title] ?? false }, () => compare(title, script));
   }
 });

@@ -1,11 +1,12 @@
 import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs';
 import { isNotFound } from '../../../client/index.ts';
 import { imageAuth } from '../../auth.ts';
+import { bootstrapInstead } from '../../base-image.ts';
 import type { Cli } from '../../cli.ts';
 import type { Parsed } from '../../flags/flags.ts';
 import { terminalSize } from '../../interactive/terminal.ts';
 import type { CreateBody } from '../../opts/container-config.ts';
-import { familiar, parseReference } from '../../opts/reference.ts';
+import { familiar, fullName, parseReference } from '../../opts/reference.ts';
 import { displayProgress, type ProgressMessage } from '../../progress.ts';
 
 /** @throws docker's text for a `--pull` that does not exist. */
@@ -21,7 +22,7 @@ async function pull(cli: Cli, image: string, flags: Parsed): Promise<void> {
   const client = await cli.client();
   const response = await client.request('POST', '/images/create', {
     query: {
-      fromImage: reference.name,
+      fromImage: fullName(reference),
       tag: reference.digest || reference.tag || 'latest',
       platform: flags.text('platform') || undefined,
     },
@@ -84,7 +85,11 @@ export async function createContainer(cli: Cli, body: CreateBody, flags: Parsed)
     } catch (error) {
       if (!isNotFound(error) || reference === null || flags.text('pull') !== 'missing') throw error;
       if (!flags.bool('quiet')) cli.err(`Unable to find image '${familiar(reference)}' locally\n`);
-      await pull(cli, body.Image, flags);
+      try {
+        await pull(cli, body.Image, flags);
+      } catch (why) {
+        await bootstrapInstead(cli, body.Image, why);
+      }
       created = await create();
     }
     const warnings = [...(created.Warnings ?? [])];

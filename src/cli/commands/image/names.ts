@@ -2,7 +2,7 @@ import { isNotFound } from '../../../client/index.ts';
 import { imageAuth } from '../../auth.ts';
 import { exactArgs, minArgs, type Command } from '../../command.ts';
 import { bool, list, text } from '../../flags/flags.ts';
-import { familiar, parseReference } from '../../opts/reference.ts';
+import { familiar, fullName, parseReference } from '../../opts/reference.ts';
 import { displayProgress, type ProgressMessage } from '../../progress.ts';
 import { segment, throwJoined } from '../each.ts';
 
@@ -95,16 +95,14 @@ export const pull: Command = {
     const client = await cli.client();
     const response = await client.request('POST', '/images/create', {
       query: {
-        fromImage: reference.name,
+        fromImage: fullName(reference),
         tag: all ? undefined : reference.digest || reference.tag || 'latest',
         platform: flags.text('platform') || undefined,
       },
       headers: { 'X-Registry-Auth': await imageAuth(cli, name) },
     });
     await displayProgress(cli, response.values<ProgressMessage>(), { fd: 1, quiet });
-    const full =
-      reference.domain === 'docker.io' ? `docker.io/${reference.name.includes('/') ? '' : 'library/'}` : '';
-    cli.out(`${full}${all ? reference.name : familiar(reference)}\n`);
+    cli.out(`${all ? fullName(reference) : familiar({ ...reference, name: fullName(reference) })}\n`);
   },
 };
 

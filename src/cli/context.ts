@@ -1,0 +1,67 @@
+import { createReadStream, existsSync, lstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { IgnoreRules, parseIgnoreFile, writeTar, type TarSource } from '../archive/index.ts';
+
+/** A file that is added to a context from elsewhere, e.g. a Dockerfile from standard input. */
+export interface ExtraFile {
+  name: string;
+  content: Buffer;
+}
+
+/** The rules that count for a directory and a Dockerfile in it: the Dockerfile's own before the directory's. */
+export function readIgnoreRules(directory: string, dockerfile: string): IgnoreRules {
+  for (const name of [`${dockerfile}.dockerignore`, '.dockerignore']) {
+    if (existsSync(join(directory, name)))
+      return new IgnoreRules(parseIgnoreFile(readFileSync(join(directory, name), 'utf8')));
+  }
+  return new IgnoreRules([]);
+}
+
+/** A build context as a tar stream, without what `.dockerignore` excludes; owner and group become 0. */
+export function packContext(
+  directory: string,
+  dockerfile: string,
+  extra: readonly ExtraFile[] = [],
+): AsyncIterable<Uint8Array> {
+  const rules = readIgnoreRules(directory, dockerfile);
+  // The engine needs these even when they are excluded, and removes them itself.
+  const kept = new Set([dockerfile, '.dockerignore', `${dockerfile}.dockerignore`]);
+  const walk = function* (parent: string): Generator<TarSource> {
+    for (const child of readdirSync(join(directory, parent)).toSorted()) {
+      const name = parent === '' ? child : `${parent}/${child}`;
+      const path = join(directory, name);
+      const stat = lstatSync(path);
+      if (stat.isSocket() || stat.isCharacterDevice() || stat.isBlockDevice()) continue;
+      const isNeeded = kept.has(name) || [...kept].some((file) => file.startsWith(`${name}/`));
+      const ignored = rules.ignores(name) && !isNeeded;
+      if (ignored && !(stat.isDirectory() && rules.hasExceptions)) continue;
+      const common = {
+        path: name,
+        mode: stat.mode & 0o7777,
+        uid: 0,
+        gid: 0,
+        mtimeSeconds: Math.floor(stat.mtimeMs / 1000),
+      };
+      if (stat.isDirectory()) {
+        if (!ignored) yield { ...common, type: 'directory' };
+        yield* walk(name);
+      } else if (stat.isSymbolicLink()) {
+        yield { ...common, type: 'symlink', linkPath: readlinkSync(path) };
+      } else if (stat.isFIFO()) {
+        yield { ...common, type: 'fifo' };
+      } else {
+        // A file that grows meanwhile is cut at the size that its header says.
+        const body =
+          stat.size === 0 ? [] : createReadStream(path, { end: stat.size - 1, highWaterMark: 1 << 18 });
+        yield { ...common, type: 'file', sizeBytes: stat.size, body };
+      }
+    }
+  };
+  const all = function* (): Generator<TarSource> {
+    for (const { name, content } of extra) {
+      yield { path: name, type: 'file', mode: 0o600, sizeBytes: content.length, body: [content] };
+    }
+    yield* walk('');
+  };
+  return writeTar(all());
+}
