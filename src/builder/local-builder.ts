@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { EngineError, isEngineError } from '../errors/index.ts';
 import { parseReference, withDefaultTag, familiarReference, type Digest } from '../spec/index.ts';
@@ -124,5 +124,3 @@ function mountsBelow(directories: readonly string[]): string[] {
     .filter((target) => directories.some((directory) => target.startsWith(`${directory}/`)))
     .toReversed();
 }
-
-void readdirSync;

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import type { Builder, BuildLimits } from '../../builder/index.ts';
 import { EngineError, isEngineError } from '../../errors/index.ts';
 import type { Ulimit } from '../../spec/index.ts';
 import type { Exchange } from '../exchange.ts';
+import { map, string } from '../json/schema.ts';
 import { ProgressStream } from '../progress-stream.ts';
 import { filters, flag, flagOr, integer, text, texts, type QueryValues } from '../query.ts';
 import { route, type Route } from '../route.ts';
@@ -41,9 +43,47 @@ const buildQuery = {
 
 type BuildQuery = QueryValues<typeof buildQuery>;
 
+/** How long secrets wait for their build. */
+const secretsWaitMs = 60_000;
+
+/** Secrets that were sent ahead of a build, each for one build. In memory alone. */
+class BuildSecrets {
+  readonly #waiting = new Map<string, ReadonlyMap<string, Uint8Array>>();
+
+  put(secrets: ReadonlyMap<string, Uint8Array>): string {
+    const ticket = randomBytes(16).toString('hex');
+    this.#waiting.set(ticket, secrets);
+    setTimeout(() => this.#waiting.delete(ticket), secretsWaitMs).unref();
+    return ticket;
+  }
+
+  take(ticket: string | undefined): ReadonlyMap<string, Uint8Array> {
+    if (ticket === undefined) return new Map();
+    const secrets = this.#waiting.get(ticket);
+    this.#waiting.delete(ticket);
+    if (secrets === undefined) {
+      throw new EngineError('invalid-parameter', 'the secrets of this build are not there: send them again');
+    }
+    return secrets;
+  }
+}
+
 /** Building by Docker's classic protocol: the context as the body, the answer a stream. */
 export function buildRoutes(builder: Builder): Route[] {
+  const secrets = new BuildSecrets();
   return [
+    route({
+      method: 'POST',
+      path: '/coracle/build/secrets',
+      operation: '(BuildSecrets)',
+      body: map(string()),
+      handle(exchange, _query, body) {
+        const contents = Object.entries(body ?? {}).map(
+          ([id, content]) => [id, Buffer.from(content, 'base64')] as const,
+        );
+        exchange.json(200, { Ticket: secrets.put(new Map(contents)) });
+      },
+    }),
     route({
       method: 'POST',
       path: '/build',
@@ -51,7 +91,7 @@ export function buildRoutes(builder: Builder): Route[] {
       coverage: 'partial',
       note: 'version 1 (no BuildKit); `squash`, `outputs` and `remote` are refused, `cachefrom` has no effect',
       query: buildQuery,
-      handle: (exchange, query) => build(builder, exchange, query),
+      handle: (exchange, query) => build(builder, secrets, exchange, query),
     }),
     route({
       method: 'POST',
@@ -92,8 +132,15 @@ export function buildRoutes(builder: Builder): Route[] {
   ];
 }
 
-async function build(builder: Builder, exchange: Exchange, query: BuildQuery): Promise<void> {
+async function build(
+  builder: Builder,
+  waiting: BuildSecrets,
+  exchange: Exchange,
+  query: BuildQuery,
+): Promise<void> {
   refuseUnsupported(query);
+  const ticket = exchange.request.headers['x-coracle-build-secrets'];
+  const secrets = waiting.take(Array.isArray(ticket) ? ticket[0] : ticket);
   const output = new ProgressStream(exchange);
   await output.run(async () => {
     try {
@@ -113,6 +160,7 @@ async function build(builder: Builder, exchange: Exchange, query: BuildQuery): P
         extraHosts: query.extrahosts.flatMap((hosts) => (hosts === '' ? [] : [hosts])),
         cgroupParent: query.cgroupparent,
         limits: limits(query),
+        secrets,
         buildId: query.buildid,
         signal: exchange.signal,
         onMessage: (message) => output.write(message),

@@ -1,6 +1,6 @@
 import { EngineError } from '../../errors/index.ts';
 import type { Containers, ContainerRecord } from '../../containers/index.ts';
-import { hostPlatform, parsePlatform, type Images } from '../../images/index.ts';
+import { hostPlatform, parsePlatform, type Image, type Images } from '../../images/index.ts';
 import { decodeCredentials } from '../../registry/index.ts';
 import { formatReference, isDigest, parseReference, type Reference } from '../../spec/index.ts';
 import type { Exchange } from '../exchange.ts';
@@ -43,7 +43,8 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
         if (exchange.version < 25 && query.filter !== '' && !chosen.has('reference')) {
           chosen.set('reference', [query.filter]);
         }
-        const listed = filterImages(images.list(), chosen, (name) => images.get(name));
+        const known = query.all ? images.list() : withoutIntermediate(images.list());
+        const listed = filterImages(known, chosen, (name) => images.get(name));
         exchange.json(
           200,
           listed.map((image) => imageSummaryView(image, exchange.version)),
@@ -168,6 +169,12 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
       handle: (exchange, query) => prune(images, exchange, query.filters, usedBy),
     }),
   ];
+}
+
+/** Images without a name that others were made from: the steps of builds. */
+function withoutIntermediate(all: readonly Image[]): Image[] {
+  const parents = new Set(all.map((image) => image.parent));
+  return all.filter(({ id, tags, digests }) => tags.length + digests.length > 0 || !parents.has(id));
 }
 
 function runs(record: ContainerRecord): boolean {

@@ -40,7 +40,7 @@ export async function execStep(
   step: ExecStep,
   mounts: StepMounts,
 ): Promise<number> {
-  const { snapshotter, runtime, networks, cgroups } = parts;
+  const { snapshotter, networks, cgroups } = parts;
   const { id, signal } = step;
   const directory = `${options.execRoot}/builder/${id}`;
   const undo = new AsyncDisposableStack();
@@ -50,7 +50,7 @@ export async function execStep(
     undo.defer(() => rmSync(directory, { recursive: true, force: true }));
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     undo.defer(() => mounts.close());
-    const prepared = mounts.prepare(directory, rootPath);
+    const prepared = mounts.prepare(directory);
     undo.defer(() => networks.removeSandbox(id));
     const network = prepareNetwork(parts, step, directory);
     const cgroupPath = containerCgroupsPath(cgroups.setup.driver, {

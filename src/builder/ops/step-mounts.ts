@@ -64,7 +64,7 @@ export class StepMounts {
   }
 
   /** @param directory private to this step */
-  prepare(directory: string, rootPath: string): { mounts: RuntimeMount[]; environment: string[] } {
+  prepare(directory: string): { mounts: RuntimeMount[]; environment: string[] } {
     const mounts: RuntimeMount[] = [];
     const environment: string[] = [];
     for (const [index, mount] of this.#mounts.entries()) {
@@ -90,7 +90,6 @@ export class StepMounts {
         mounts.push(bind(destination, this.#bindSource(mount, place), mount.writable));
       }
     }
-    void rootPath;
     return { mounts, environment };
   }
 

@@ -16,7 +16,7 @@ import { readDockerfile } from '../dockerfile/instructions/read-dockerfile.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instructions/instruction.ts';
 import { parseInstruction } from '../dockerfile/instructions/parse-instruction.ts';
 import { parseDockerfile } from '../dockerfile/parser/parse.ts';
-import { parsePlatform, planBuild, type BuildPlan, type PlannedStage } from '../graph/plan.ts';
+import { parsePlatform, planBuild, stageOfFrom, type BuildPlan, type PlannedStage } from '../graph/plan.ts';
 import { viewImage, type ImageView } from '../ops/image-view.ts';
 import type { CacheMounts } from '../ops/step-mounts.ts';
 import type { BuilderOptions, BuilderParts } from '../parts.ts';
@@ -144,7 +144,6 @@ export class BuildRun {
   }
 
   async #imageOfFrom(stageIndex: number, from: string): Promise<Image | null> {
-    const { stageOfFrom } = await import('../graph/plan.ts');
     const stage = stageOfFrom(this.#file.stages, stageIndex, from);
     if (stage === undefined) {
       try {
@@ -192,8 +191,7 @@ export class BuildRun {
     if (state.image !== null) this.request.onMessage?.({ aux: { ID: state.image.id } });
   }
 
-  #begin({ stage, base, platform, index }: PlannedStage): StageState {
-    void stage;
+  #begin({ base, platform, index }: PlannedStage): StageState {
     const wanted = platform === '' ? this.#platform : parsePlatform(platform, this.services.options.platform);
     const common = { index, platform: wanted, buildArgs: this.buildArgs, escape: this.escape };
     if (base.kind === 'stage') {

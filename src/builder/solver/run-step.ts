@@ -6,16 +6,13 @@ import { execStep } from '../ops/exec.ts';
 import { StepMounts } from '../ops/step-mounts.ts';
 import { parseStepMount, type StepMount } from '../ops/run-mounts.ts';
 import { inShell } from './apply-config.ts';
-import { shortId, type BuildRun } from './build-run.ts';
+import type { BuildRun } from './build-run.ts';
 import type { StageState } from './stage.ts';
 import type { StepLayer } from './step-maker.ts';
 
 /** RUN: a command in a container on top of what is there. */
 export async function runStep(run: BuildRun, state: StageState, instruction: RunInstruction): Promise<void> {
   const { parts, options, cacheMounts, maker } = run.services;
-  if (state.image === null && state.imageConfig.rootfs.diff_ids.length === 0) {
-    // A command needs at least itself.
-  }
   const command = commandOf(state, instruction);
   const args = state.arguments();
   const shown = [...(args.length === 0 ? [] : [`|${args.length}`, ...args]), ...command].join(' ');
@@ -23,7 +20,7 @@ export async function runStep(run: BuildRun, state: StageState, instruction: Run
   const inputs = await mountInputs(run, state, mounts);
   await maker.step(run, state, {
     createdBy: shown,
-    inputs: [...inputs, instruction.network, run.request.networkMode ?? ''],
+    inputs: [...inputs, networkOf(run, instruction)],
     config: state.imageConfig,
     makeLayer: async () => {
       const id = run.newId();
@@ -51,8 +48,7 @@ export async function runStep(run: BuildRun, state: StageState, instruction: Run
             imageConfig: state.imageConfig,
             command,
             environment: [...state.proxies(), ...args, ...(state.config.Env ?? [])],
-            networkMode:
-              instruction.network === 'default' ? (run.request.networkMode ?? '') : instruction.network,
+            networkMode: networkOf(run, instruction),
             extraHosts: run.request.extraHosts ?? [],
             cgroupParent: run.request.cgroupParent ?? '',
             limits: run.request.limits ?? {},
@@ -76,7 +72,11 @@ export async function runStep(run: BuildRun, state: StageState, instruction: Run
       return layer;
     },
   });
-  void shortId;
+}
+
+/** The step's own network counts before the build's. */
+function networkOf(run: BuildRun, instruction: RunInstruction): string {
+  return instruction.network === 'default' ? run.request.networkMode || 'default' : instruction.network;
 }
 
 function failed(command: readonly string[], exitCode: number): EngineError {

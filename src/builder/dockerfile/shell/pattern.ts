@@ -54,8 +54,8 @@ export function removePrefix(text: string, pattern: Pattern, greedy: boolean): s
 
 /** `${name%pattern}`, and `%%` when greedy. */
 export function removeSuffix(text: string, pattern: Pattern, greedy: boolean): string {
-  const reversed = [...text].toReversed().join('');
-  return [...removePrefix(reversed, pattern.toReversed(), greedy)].toReversed().join('');
+  const kept = removePrefix(reverse(text), pattern.toReversed(), greedy);
+  return reverse(kept);
 }
 
 /** `${name/pattern/replacement}`, and `//` for all; the longest match counts. */
@@ -76,4 +76,9 @@ export function replacePattern(text: string, pattern: string, replacement: strin
     if (!all) break;
   }
   return result + text.slice(at);
+}
+
+/** By code units: halves of a pair that are swapped here are swapped back. */
+function reverse(text: string): string {
+  return text.split('').toReversed().join('');
 }
