@@ -56,7 +56,7 @@ export async function connectNetwork(
     }
     const updateFiles = watchNetworkFiles(table, entry);
     attachOne(table, entry, name, settings);
-    await networks.ready(entry.id);
+    await networks.answerNames(entry.id, { dns: record.hostConfig.Dns });
     updateFiles();
     table.save(entry);
   });

@@ -63,7 +63,9 @@ export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Pro
       });
     }
   };
-  return Promise.all([finish(), networks.ready(entry.id)]).then(() => undefined);
+  return Promise.all([finish(), networks.answerNames(entry.id, { dns: hostConfig.Dns })]).then(
+    () => undefined,
+  );
 }
 
 function attachAll(table: ContainerTable, entry: ContainerEntry): void {

@@ -8,6 +8,8 @@ import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/ind
 import type { Netlink, ProcessSpawner, Syscall } from '../sys/index.ts';
 import { BridgeNetwork } from './bridge/bridge-network.ts';
 import { egressMtu, ensureBridge, takenSubnets } from './bridge/bridge-link.ts';
+import { directoryOf } from './directory.ts';
+import { NameServers } from './dns/index.ts';
 import { askedAddress, dnsNames, endpointSettings, noteOnly, plumbingOf } from './endpoint.ts';
 import { nameservers, readHostResolvConf } from './files.ts';
 import { defaultAddressPools, parseSubnet, type AddressPoolOption } from './ipam/index.ts';
@@ -61,6 +63,7 @@ export class BridgeNetworks implements Networks {
   readonly #sandboxes: Sandboxes;
   readonly #table: NetworkTable;
   readonly #ports: PublishedPorts;
+  readonly #names: NameServers;
   /** Those that are up, by network. */
   readonly #bridges = new Map<string, BridgeNetwork>();
   readonly #repairing = new Set<string>();
@@ -69,13 +72,19 @@ export class BridgeNetworks implements Networks {
     const { records, syscall } = options;
     this.#options = options;
     this.#netlink = options.netlink;
-    this.#firewall = new Firewall(options.spawner);
+    this.#firewall = new Firewall(options.spawner, syscall);
     this.#table = new NetworkTable(records);
     this.#ports = new PublishedPorts({
       allocator: new PortAllocator(syscall),
       firewall: this.#firewall,
       records: records.collection('network-ports'),
       onFailure: (message) => this.#note(message),
+    });
+    this.#names = new NameServers({
+      syscall,
+      firewall: this.#firewall,
+      records: records.collection('network-names'),
+      directory: directoryOf(this.#table),
     });
     this.#sandboxes = new Sandboxes({
       syscall,
@@ -105,6 +114,7 @@ export class BridgeNetworks implements Networks {
   async close(): Promise<void> {
     this.#sandboxes.close();
     this.#ports.close();
+    this.#names.close();
     for (const [networkId, { record }] of this.#bridges) {
       if (this.#table.endpointsOf({ id: networkId }).length > 0) continue;
       this.#removeLink(networkId, record.name);
@@ -182,6 +192,7 @@ export class BridgeNetworks implements Networks {
     const sandbox = this.#sandboxes.get(containerId);
     const endpoints = this.#table.endpointsIn(containerId);
     if (sandbox === undefined && endpoints.length === 0) return;
+    this.#names.stop(containerId);
     const withdrawn = this.#ports.has(containerId) ? this.#ports.withdraw(containerId) : undefined;
     for (const endpoint of endpoints) {
       const plumbed = plumbingOf(endpoint);
@@ -255,8 +266,13 @@ export class BridgeNetworks implements Networks {
     }
   }
 
-  ready(_containerId: string): Promise<void> {
-    return Promise.resolve();
+  async answerNames(containerId: string, options: { dns?: readonly string[] | null } = {}): Promise<void> {
+    const sandbox = this.#sandboxes.get(containerId);
+    const isAsked = this.#table
+      .endpointsIn(containerId)
+      .some(({ networkId }) => this.#table.network(networkId)?.user !== undefined);
+    if (sandbox !== undefined && isAsked)
+      await this.#names.serve(containerId, sandbox.path, options.dns ?? []);
   }
 
   rename(containerId: string, name: string): void {
@@ -281,6 +297,14 @@ export class BridgeNetworks implements Networks {
       }
     }
     this.#sandboxes.sweepUnknown();
+    for (const containerId of this.#names.known()) {
+      const sandbox = this.#sandboxes.get(containerId);
+      if (sandbox === undefined) this.#names.stop(containerId);
+      else
+        void this.#names
+          .serve(containerId, sandbox.path)
+          .catch((error: unknown) => this.#note(`names in ${containerId}: ${errorMessage(error)}`));
+    }
     const known = new Set(this.#table.endpoints().map(({ hostInterface }) => hostInterface));
     for (const { record } of this.#bridges.values()) {
       const bridge = this.#netlink.linkIndex(record.name);

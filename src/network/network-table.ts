@@ -20,6 +20,10 @@ export class NetworkTable {
     return [...this.#networks.values()];
   }
 
+  network(id: string): NetworkRecord | undefined {
+    return this.#networks.get(id);
+  }
+
   byName(name: string): NetworkRecord | undefined {
     return this.networks().find((network) => network.name === name);
   }

@@ -64,8 +64,12 @@ export interface Networks {
    * @throws {EngineError} with dockerd's texts when a port is taken; none is published then.
    */
   publish(containerId: string, request: PublishRequest): Promise<Record<string, PortBinding[]>>;
-  /** Resolves once names are answered in the sandbox: to be awaited before the container's first instruction. */
-  ready(containerId: string): Promise<void>;
+  /**
+   * Resolves once names are answered in the sandbox, if it is in a network of the user's: to be awaited before the
+   * container's first instruction.
+   * @param options.dns name servers to be asked for other names; absent: the host's
+   */
+  answerNames(containerId: string, options?: { dns?: readonly string[] | null }): Promise<void>;
   /** The container has another name: networks answer to it. */
   rename(containerId: string, name: string): void;
   /** Sandboxes not in `keep` are removed, addresses of the others are reserved again; called at start. */

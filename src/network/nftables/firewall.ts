@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { EngineError, ProcessError } from '../../errors/index.ts';
-import type { ProcessSpawner } from '../../sys/index.ts';
+import type { ProcessSpawner, Syscall } from '../../sys/index.ts';
 import {
   forwardCommands,
   removeCommands,
@@ -23,11 +23,13 @@ interface Waiting {
  */
 export class Firewall {
   readonly #spawner: Pick<ProcessSpawner, 'run'>;
+  readonly #syscall: Pick<Syscall, 'inNetworkNamespace'>;
   #waiting: Waiting[] = [];
   #isRunning = false;
 
-  constructor(spawner: Pick<ProcessSpawner, 'run'>) {
+  constructor(spawner: Pick<ProcessSpawner, 'run'>, syscall: Pick<Syscall, 'inNetworkNamespace'>) {
     this.#spawner = spawner;
+    this.#syscall = syscall;
   }
 
   /** @throws {EngineError} `unavailable` without nft; {ProcessError} when nft refuses. */
@@ -47,6 +49,16 @@ export class Firewall {
   /** The opposite. Rejects when somebody removed the table or the ports from it. */
   shut(bridge: string, forwards: readonly PortForward[]): Promise<void> {
     return this.#change(forwardCommands(bridge, forwards, 'delete'));
+  }
+
+  /** Commands for the firewall of the namespace bound at `path`. */
+  async inNamespace(path: string, commands: string): Promise<void> {
+    // The process is started before this returns, and has the namespace of the thread that starts it.
+    const run: { done?: Promise<string> } = {};
+    this.#syscall.inNetworkNamespace(path, () => {
+      run.done = this.#run(['-f', '-'], commands);
+    });
+    await run.done;
   }
 
   /** True when iptables' FORWARD chain drops what nothing in it accepts, as dockerd arranges. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProcessError } from '../../errors/index.ts';
+import { recordingSyscall } from '../../sys/index.ts';
 import { Firewall } from './firewall.ts';
 import { removeCommands, rulesetCommands, tableName } from './ruleset.ts';
 
@@ -19,12 +20,15 @@ test('rulesetCommands() replaces the one table of the bridge', () => {
 });
 
 const firewall = (result: { exitCode: number; stdout?: string; stderr?: string }, calls: unknown[] = []) =>
-  new Firewall({
-    run: (options) => {
-      calls.push(options.argv.slice(1), options.stdin);
-      return Promise.resolve({ signal: null, stdout: '', stderr: '', ...result });
+  new Firewall(
+    {
+      run: (options) => {
+        calls.push(options.argv.slice(1), options.stdin);
+        return Promise.resolve({ signal: null, stdout: '', stderr: '', ...result });
+      },
     },
-  });
+    recordingSyscall(),
+  );
 
 test('Firewall.apply() hands the commands to nft, whose refusal is an error with its words', async () => {
   const calls: unknown[] = [];

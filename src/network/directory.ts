@@ -1,0 +1,53 @@
+import type { Directory } from './dns/index.ts';
+import type { EndpointRecord, NetworkRecord } from './network-records.ts';
+import type { NetworkTable } from './network-table.ts';
+
+/**
+ * Who is called what, seen from a container: in each of its networks every container's name, aliases, short id and host
+ * name, with and without the network's name behind, and the links that the container itself was given.
+ */
+export function directoryOf(table: NetworkTable): Directory {
+  const networksOf = (containerId: string): { network: NetworkRecord; own: EndpointRecord }[] =>
+    table.endpointsIn(containerId).flatMap((own) => {
+      const network = table.network(own.networkId);
+      return network?.user === undefined ? [] : [{ network, own }];
+    });
+  return {
+    addresses(containerId, name) {
+      const found: string[] = [];
+      for (const { network, own } of networksOf(containerId)) {
+        const suffix = `.${network.name.toLowerCase()}`;
+        const bare = name.endsWith(suffix) ? name.slice(0, -suffix.length) : undefined;
+        const linked = linkTarget(own, name);
+        for (const { settings, containerName, containerId: id } of table.endpointsOf(network)) {
+          const names = (settings.DNSNames ?? []).map((known) => known.toLowerCase());
+          const isMeant =
+            names.includes(name) ||
+            (bare !== undefined && names.includes(bare)) ||
+            (linked !== undefined && (containerName === linked || id.startsWith(linked)));
+          if (isMeant && settings.IPAddress !== '') found.push(settings.IPAddress);
+        }
+      }
+      return found.length === 0 ? undefined : [...new Set(found)];
+    },
+    name(containerId, address) {
+      for (const { network } of networksOf(containerId)) {
+        const owner = table.endpointsOf(network).find(({ settings }) => settings.IPAddress === address);
+        if (owner !== undefined) return `${owner.containerName}.${network.name}`;
+      }
+      return undefined;
+    },
+    reachesOutside: (containerId) =>
+      networksOf(containerId).some(({ network }) => network.bridge?.internal !== true) ||
+      table.endpointsIn(containerId).some(({ networkId }) => table.network(networkId)?.name === 'bridge'),
+  };
+}
+
+/** The container that this one calls so: `db` for `alias` by the link `db:alias`. */
+function linkTarget({ settings }: EndpointRecord, name: string): string | undefined {
+  for (const link of settings.Links ?? []) {
+    const [target = '', alias = target] = link.replace(/^\//, '').split(':');
+    if (alias.toLowerCase() === name) return target;
+  }
+  return undefined;
+}

@@ -1,0 +1,1 @@
+export { NameServers, type Directory, type NameServerRecord } from './name-servers.ts';

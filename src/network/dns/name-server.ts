@@ -1,0 +1,117 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { Server, type Socket } from 'node:net';
+import {
+  addressOfReverseName,
+  encodeName,
+  readQuestion,
+  recordType,
+  responseCode,
+  writeAnswer,
+  type AnswerRecord,
+  type Question,
+} from './message.ts';
+import { frame, FrameReader, type Transport } from './upstream.ts';
+
+/** What a name server of one container knows. */
+export interface Names {
+  /** Addresses of a name in the container's networks; undefined: it is no container's. */
+  addresses(name: string): string[] | undefined;
+  /** The name of an address in them. */
+  name(address: string): string | undefined;
+  /** What is no container's; undefined when nobody can say. */
+  forward(question: Question, message: Buffer, transport: Transport): Promise<Buffer | undefined>;
+}
+
+/** As dockerd's. */
+const TTL_SECONDS = 600;
+const MAX_CONNECTIONS = 64;
+const IDLE_MS = 10_000;
+
+/** Answers on a UDP and a TCP socket that are bound already. */
+export class NameServer {
+  readonly #names: Names;
+  readonly #udp: UdpSocket;
+  readonly #tcp: Server;
+  readonly #connections = new Set<Socket>();
+  #isClosed = false;
+
+  /** @param descriptors bound; they belong to the server from here on. */
+  constructor(names: Names, descriptors: { udp: number; tcp: number }) {
+    this.#names = names;
+    this.#udp = createSocket('udp4');
+    this.#udp.on('error', () => {});
+    this.#udp.on('message', (message, { address, port }) => {
+      void this.#answer(message, 'udp').then((answer) => {
+        if (answer !== undefined && !this.#isClosed) this.#udp.send(answer, port, address, () => {});
+      });
+    });
+    this.#udp.bind({ fd: descriptors.udp });
+    this.#udp.unref();
+    this.#tcp = new Server((socket) => this.#serve(socket));
+    this.#tcp.on('error', () => {});
+    this.#tcp.maxConnections = MAX_CONNECTIONS;
+    this.#tcp.listen({ fd: descriptors.tcp });
+    this.#tcp.unref();
+  }
+
+  /** The sockets are closed when this returns: they would keep the network namespace alive. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#udp.close();
+    this.#tcp.close();
+    for (const socket of this.#connections) socket.destroy();
+  }
+
+  #serve(socket: Socket): void {
+    const frames = new FrameReader();
+    this.#connections.add(socket);
+    socket.on('close', () => this.#connections.delete(socket));
+    socket.on('error', () => socket.destroy());
+    socket.setTimeout(IDLE_MS, () => socket.destroy());
+    socket.unref();
+    socket.on('data', (chunk: Buffer) => {
+      for (const message of frames.push(chunk)) {
+        void this.#answer(message, 'tcp').then((answer) => {
+          if (answer !== undefined && socket.writable) socket.write(frame(answer));
+        });
+      }
+    });
+  }
+
+  async #answer(message: Buffer, transport: Transport): Promise<Buffer | undefined> {
+    const question = readQuestion(message);
+    if (question === undefined) return undefined;
+    const own = this.#ownRecords(question);
+    if (own !== undefined) {
+      const maxBytes = transport === 'udp' ? question.maxUdpBytes : 65535;
+      return writeAnswer(question, own, { ttlSeconds: TTL_SECONDS, maxBytes });
+    }
+    const answer = await this.#names.forward(question, message, transport).catch(() => undefined);
+    return answer ?? writeAnswer(question, [], { code: responseCode.serverFailure });
+  }
+
+  /** Empty for a name that has no record of this type; undefined for one that is not ours. */
+  #ownRecords({ name, type }: Question): AnswerRecord[] | undefined {
+    if (type === recordType.ptr) {
+      const address = addressOfReverseName(name);
+      const found = address === undefined ? undefined : this.#names.name(address);
+      return found === undefined ? undefined : [{ type, data: encodeName(found) }];
+    }
+    if (type !== recordType.a && type !== recordType.aaaa) return undefined;
+    const addresses = this.#names.addresses(name);
+    if (addresses === undefined) return undefined;
+    return type === recordType.a
+      ? shuffled(addresses).map((address) => ({ type, data: Buffer.from(address.split('.').map(Number)) }))
+      : [];
+  }
+}
+
+/** Clients take the first: each gets another one. */
+function shuffled(addresses: readonly string[]): string[] {
+  if (addresses.length < 2) return [...addresses];
+  return addresses
+    .map((address) => ({ address, order: Math.random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ address }) => address);
+}

@@ -1,0 +1,115 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { connect, isIPv6 } from 'node:net';
+import { answers, codeOf, responseCode, type Question } from './message.ts';
+
+export type Transport = 'udp' | 'tcp';
+
+const TIMEOUT_MS = 2000;
+const MAX_CONCURRENT = 1024;
+const REFUSED = 5;
+
+/** Asks the name servers of the host (or those a container was given) what is no container's name. */
+export class Upstream {
+  #concurrent = 0;
+
+  /**
+   * The first usable answer, the servers being asked one after the other; undefined when none has one, or too much is
+   * under way.
+   * @param open makes a UDP socket where the servers can be reached; absent: in the host's own network.
+   */
+  async ask(
+    question: Question,
+    message: Buffer,
+    servers: readonly string[],
+    transport: Transport,
+    open?: () => UdpSocket,
+  ): Promise<Buffer | undefined> {
+    if (this.#concurrent >= MAX_CONCURRENT) return undefined;
+    this.#concurrent++;
+    let refusal: Buffer | undefined;
+    try {
+      for (const server of servers.slice(0, 3)) {
+        const answer = await (
+          transport === 'udp'
+            ? askByUdp(question, message, server, open)
+            : askByTcp(question, message, server)
+        ).catch(() => undefined);
+        if (answer === undefined) continue;
+        if (![responseCode.serverFailure, REFUSED].includes(codeOf(answer))) return answer;
+        refusal = answer;
+      }
+      return refusal;
+    } finally {
+      this.#concurrent--;
+    }
+  }
+}
+
+function askByUdp(
+  question: Question,
+  message: Buffer,
+  server: string,
+  open: (() => UdpSocket) | undefined,
+): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const socket = open?.() ?? createSocket(isIPv6(server) ? 'udp6' : 'udp4');
+    const finish = (answer?: Buffer): void => {
+      clearTimeout(timer);
+      socket.removeAllListeners('message');
+      socket.close();
+      resolve(answer);
+    };
+    const timer = setTimeout(finish, TIMEOUT_MS);
+    timer.unref();
+    socket.unref();
+    socket.on('error', () => finish());
+    socket.on('message', (answer) => {
+      if (answers(answer, question)) finish(answer);
+    });
+    // Connected: the kernel passes on nothing but this server's datagrams, and its refusals.
+    socket.connect(53, server, () => socket.send(message));
+  });
+}
+
+function askByTcp(question: Question, message: Buffer, server: string): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: server, port: 53 });
+    const frames = new FrameReader();
+    const finish = (answer?: Buffer): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(TIMEOUT_MS, () => finish());
+    socket.unref();
+    socket.on('error', () => finish());
+    socket.on('close', () => finish());
+    socket.on('data', (chunk: Buffer) => {
+      for (const answer of frames.push(chunk)) if (answers(answer, question)) return finish(answer);
+    });
+    socket.write(frame(message));
+  });
+}
+
+/** A message as it goes over TCP: its length before it. */
+export function frame(message: Buffer): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(message.length);
+  return Buffer.concat([length, message]);
+}
+
+/** Takes messages out of a TCP stream. */
+export class FrameReader {
+  #rest: Buffer = Buffer.alloc(0);
+
+  push(chunk: Buffer): Buffer[] {
+    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const messages: Buffer[] = [];
+    while (this.#rest.length >= 2) {
+      const end = 2 + this.#rest.readUInt16BE(0);
+      if (this.#rest.length < end) break;
+      messages.push(this.#rest.subarray(2, end));
+      this.#rest = this.#rest.subarray(end);
+    }
+    return messages;
+  }
+}
