@@ -301,10 +301,13 @@ function healthcheckOf(flags: Parsed): Record<string, unknown> | null {
     if (flags.int(`health-${name}`) < 0) throw new Error(`--health-${name} cannot be negative`);
   return {
     ...(command !== '' && { Test: ['CMD-SHELL', command] }),
-    Interval: flags.int('health-interval'),
-    Timeout: flags.int('health-timeout'),
-    StartPeriod: flags.int('health-start-period'),
-    StartInterval: flags.int('health-start-interval'),
-    Retries: flags.int('health-retries'),
+    ...Object.fromEntries(
+      numbers.map((name) => [apiName(name), flags.int(`health-${name}`)]).filter(([, value]) => value !== 0),
+    ),
   };
+}
+
+/** `start-period` as `StartPeriod`. */
+function apiName(flag: string): string {
+  return flag.replace(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

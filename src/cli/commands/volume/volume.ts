@@ -99,8 +99,9 @@ export const create: Command = {
       json: {
         Name: name,
         Driver: flags.text('driver'),
-        DriverOpts: keyValues(flags.list('opt')),
-        Labels: keyValues(flags.list('label')),
+        // Empty ones are left out: the volume then says null, as docker's do.
+        ...(flags.list('opt').length > 0 && { DriverOpts: keyValues(flags.list('opt')) }),
+        ...(flags.list('label').length > 0 && { Labels: keyValues(flags.list('label')) }),
       },
     });
     cli.out(`${volume.Name}\n`);
