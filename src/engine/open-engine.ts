@@ -265,7 +265,7 @@ async function compose(
     dataRoot,
     execRoot,
     storageDriver: snapshotter.driver,
-    storageStatus: [],
+    storageStatus: snapshotter.status.map(([name, value]): [string, string] => [name, value]),
     cgroupDriver: driver,
     cgroupVersion: cgroups.setup.version,
     runtimes,
