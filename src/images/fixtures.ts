@@ -6,6 +6,7 @@ import { decompress, writeTar, type TarSource } from '../archive/index.ts';
 import { memoryContentStore, type ContentStore } from '../content/index.ts';
 import { MemoryEventBus } from '../events/index.ts';
 import { memoryRecords, type Records } from '../records/index.ts';
+import type { Registries } from '../registry/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
 import { chainIds, digestHex, digestOf, type Digest } from '../spec/index.ts';
 import type { UnpackLayer } from './layers.ts';
@@ -24,7 +25,7 @@ export interface TestImages extends Disposable {
   destroyContainer(id: string): void;
 }
 
-export async function testImages(): Promise<TestImages> {
+export async function testImages(registries?: Registries): Promise<TestImages> {
   const content = memoryContentStore();
   const records = memoryRecords();
   const snapshotter = new TestSnapshotter();
@@ -40,6 +41,7 @@ export async function testImages(): Promise<TestImages> {
       records,
       events: bus,
       unpackLayer: digestOnly,
+      ...(registries === undefined ? {} : { registries }),
       nowMs: () => Date.UTC(2026, 0, 2, 3, 4, 5),
     });
   const images = make();

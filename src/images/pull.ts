@@ -14,7 +14,8 @@ import {
 } from '../spec/index.ts';
 import type { FoundImage } from './docker-archive.ts';
 import { badImage, hostPlatform, parseImageConfig } from './image-config.ts';
-import type { ImageStore } from './image-store.ts';
+import { storeBytes } from './archive-files.ts';
+import type { ImageStore, PreparedImage } from './image-store.ts';
 import type { ImageProgress, PullOptions } from './images.ts';
 import type { LayerSource } from './layers.ts';
 import type { LayerSources } from './layer-sources.ts';
@@ -30,6 +31,12 @@ const maxIndexDepth = 4;
 interface Chosen {
   manifest: FetchedManifest;
   index: FetchedManifest | undefined;
+}
+
+interface PullContext {
+  lease: Lease;
+  options: PullOptions;
+  tell: (progress: ImageProgress) => void;
 }
 
 /** Pulls images: manifest, configuration, then layers side by side, each unpacked as soon as it is there. */
@@ -91,24 +98,58 @@ export class ImagePull {
     const top = await repository.manifest(asked, signal);
     tell({ status: `Pulling from ${reference.path}`, id: asked });
     if (isSchema1(top.descriptor.mediaType)) throw schema1Refused(reference);
-    const { manifest, index } = await this.#choose(
-      repository,
-      top,
-      options.platform ?? hostPlatform(),
-      signal,
-    );
-    await using lease = this.#store.leases.open();
-    const found = await this.#image(repository, manifest, { lease, options, tell });
+    const chosen = await this.#choose(repository, top, options.platform ?? hostPlatform(), signal);
     const { domain, path } = reference;
     const { digest } = top.descriptor;
-    found.image.references.push(
-      ...(reference.tag === undefined || reference.digest !== undefined
-        ? []
-        : [{ domain, path, tag: reference.tag }]),
-      { domain, path, digest },
-    );
-    if (index !== undefined) found.image.index = index;
-    const { image, layers } = found;
+    const references: Reference[] = [{ domain, path, digest }];
+    if (reference.tag !== undefined && reference.digest === undefined) {
+      references.unshift({ domain, path, tag: reference.tag });
+    }
+    await using lease = this.#store.leases.open();
+    const context = { lease, options, tell };
+    const prepared = (await this.#known(chosen, lease)) ?? (await this.#fetch(repository, chosen, context));
+    const { catalog } = this.#store;
+    // One that names it already is left alone: it was not tagged now.
+    prepared.references = references.filter((one) => catalog.referenced(one) !== prepared.id);
+    const isNew = prepared.references.length > 0;
+    this.#store.commit([prepared]);
+    tell({ status: `Digest: ${digest}` });
+    this.#warnOfPlatform(reference, prepared.config, options, tell);
+    return { id: prepared.id, isNew };
+  }
+
+  /** An image that is here with its layers needs nothing but the name. */
+  async #known({ manifest, index }: Chosen, lease: Lease): Promise<PreparedImage | undefined> {
+    const { catalog, content, snapshotter } = this.#store;
+    const { digest: id } = parseManifest(manifest.bytes, manifest.descriptor.digest).config;
+    await lease.hold({ kind: 'blob', digest: id });
+    const record = catalog.record(id);
+    if (record === undefined || !catalog.ids().includes(id)) return undefined;
+    for (const shared of catalog.shared(id)) {
+      await lease.hold(shared);
+      const isHere =
+        shared.kind === 'blob' ? content.has(shared.digest) : snapshotter.hasLayer(shared.digest);
+      if (!isHere) return undefined;
+    }
+    const fits = record.manifest?.digest === manifest.descriptor.digest;
+    if (fits && index !== undefined) await storeBytes(content, lease, index.bytes);
+    return {
+      id,
+      config: catalog.view(id).config,
+      record: fits && index !== undefined ? { ...record, index: index.descriptor } : record,
+      references: [],
+    };
+  }
+
+  async #fetch(
+    repository: Repository,
+    { manifest, index }: Chosen,
+    context: PullContext,
+  ): Promise<PreparedImage> {
+    const { lease, options, tell } = context;
+    const { signal } = options;
+    const { image, layers } = await this.#image(repository, manifest, context);
+    if (index !== undefined) image.index = index;
     const prepared = await this.#store.prepare(lease, image, {
       ...(signal === undefined ? {} : { signal }),
       onUnpack: (at, current, total) => {
@@ -118,15 +159,9 @@ export class ImagePull {
         if (layers[at]?.isNew === true) tell(progressOf(layers[at].id, 'Pull complete'));
       },
     });
-    const { catalog } = this.#store;
-    const isNew = prepared.references.some((one) => catalog.referenced(one) !== prepared.id);
-    // One that names it already is left alone: it was not tagged now.
-    prepared.references = prepared.references.filter((one) => catalog.referenced(one) !== prepared.id);
-    this.#store.commit([prepared]);
-    for (const layer of image.layers) this.#sources.add(layer.diffId, { blob: layer.blob, domain, path });
-    tell({ status: `Digest: ${digest}` });
-    this.#warnOfPlatform(reference, image.config, options, tell);
-    return { id: prepared.id, isNew };
+    const { domain, path } = repository.reference;
+    for (const { diffId, blob } of image.layers) this.#sources.add(diffId, { blob, domain, path });
+    return prepared;
   }
 
   /** Follows an index, and one in it, to the manifest for the platform. */
@@ -156,7 +191,7 @@ export class ImagePull {
   async #image(
     repository: Repository,
     manifest: FetchedManifest,
-    context: { lease: Lease; options: PullOptions; tell: (progress: ImageProgress) => void },
+    context: PullContext,
   ): Promise<{ image: FoundImage; layers: { id: string; isNew: boolean }[] }> {
     const { lease, options, tell } = context;
     const { content, snapshotter } = this.#store;

@@ -30,13 +30,12 @@ export async function downloadBlob(
   try {
     return await attempt(repository, descriptor, options, true);
   } catch (error) {
-    // What an earlier engine left may have lost bytes with the power: then all is fetched anew.
-    if (!(error instanceof ResumedMismatch)) throw error;
+    // Bytes may have gone wrong on the way, or with the power while an earlier engine wrote them: all is fetched anew.
+    if (!isEngineError(error) || error.kind !== 'data-loss') throw error;
+    options.signal?.throwIfAborted();
     return await attempt(repository, descriptor, options, false);
   }
 }
-
-class ResumedMismatch extends Error {}
 
 async function attempt(
   repository: Repository,
@@ -51,9 +50,8 @@ async function attempt(
     resume,
     ...(signal === undefined ? {} : { signal }),
   });
-  const resumedBytes = writer.sizeBytes;
   const backoff = new Backoff(repository.retryOptions);
-  let received = resumedBytes;
+  let received = writer.sizeBytes;
   onProgress?.(received);
   while (received < descriptor.size) {
     const before = received;
@@ -82,12 +80,5 @@ async function attempt(
     }
   }
   onReceived?.();
-  try {
-    return await (options.commit ?? ((done: BlobWriter) => done.commit()))(writer);
-  } catch (error) {
-    if (resumedBytes > 0 && isEngineError(error) && error.kind === 'data-loss') {
-      throw new ResumedMismatch('', { cause: error });
-    }
-    throw error;
-  }
+  return await (options.commit ?? ((done: BlobWriter) => done.commit()))(writer);
 }

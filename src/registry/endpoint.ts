@@ -3,7 +3,7 @@ import { Authorizer, type Scope } from './authorizer.ts';
 import type { RegistryCredentials } from './credentials.ts';
 import type { Host } from './hosts.ts';
 import { readText } from './read-body.ts';
-import { registryError } from './registry-error.ts';
+import { RegistryError, registryError } from './registry-error.ts';
 import { ConnectionError, type HttpRequest, type HttpResponse, type Transport } from './transport.ts';
 
 const maxErrorBytes = 64 * 1024;
@@ -25,6 +25,7 @@ export class Endpoint {
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   #pinged: Promise<void> | undefined;
+  #hasAnswered = false;
 
   constructor(host: Host, transport: Transport, credentials: RegistryCredentials) {
     this.host = host;
@@ -34,6 +35,11 @@ export class Endpoint {
       tls: host.tls,
       isSecure: host.base.protocol === 'https:' && host.tls.skipVerify !== true,
     });
+  }
+
+  /** It speaks HTTP of this scheme: a failure is the registry's, and no reason to try another scheme. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
   }
 
   /**
@@ -62,7 +68,7 @@ export class Endpoint {
     const isHere = url.origin === this.host.base.origin;
     const verb = label ?? method.charAt(0) + method.slice(1).toLowerCase();
     const failed = (text: string, cause: unknown): Error =>
-      new ConnectionError(`${verb} "${url.origin}${url.pathname}": ${text}`, 'EPROTO', cause);
+      notAuthorized(`${verb} "${url.origin}${url.pathname}": ${text}`, cause);
     for (let attempt = 0; ; attempt += 1) {
       const authorization = isHere
         ? await this.#authorizer.header(request.scopes, failed, signal)
@@ -118,7 +124,17 @@ export class Endpoint {
       ...(signal === undefined ? {} : { signal }),
     });
     response.body.resume();
+    this.#hasAnswered = true;
     if (response.status === 401) this.#authorizer.challenged(response.headers['www-authenticate']);
     if (response.status >= 500) throw registryError(response, '');
   }
+}
+
+/** A request that could not be authorized; what the token service said of itself decides whether to try again. */
+function notAuthorized(text: string, cause: unknown): Error {
+  if (cause instanceof ConnectionError) return new ConnectionError(text, cause.errno, cause);
+  if (cause instanceof RegistryError) {
+    return new RegistryError(cause.status, text, [], cause.retryAfterMs);
+  }
+  return new RegistryError(401, text);
 }

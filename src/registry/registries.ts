@@ -1,4 +1,4 @@
-import { EngineError, isEngineError } from '../errors/index.ts';
+import { EngineError } from '../errors/index.ts';
 import { parseReference, type Descriptor, type Platform, type Reference } from '../spec/index.ts';
 import type { RegistryCredentials } from './credentials.ts';
 import { Endpoint } from './endpoint.ts';
@@ -6,8 +6,9 @@ import { hostsOf, searchHosts, type HostOptions } from './hosts.ts';
 import { platformsOf } from './inspect.ts';
 import { search, splitTerm, type SearchResult } from './search.ts';
 import { Repository } from './repository.ts';
+import { RegistryError } from './registry-error.ts';
 import type { RetryOptions } from './retry.ts';
-import { ConnectionError, Transport, type TransportOptions } from './transport.ts';
+import { Transport, type TransportOptions } from './transport.ts';
 
 export interface RegistriesOptions extends HostOptions, TransportOptions {
   retry?: RetryOptions;
@@ -59,15 +60,16 @@ export class Registries implements Disposable {
     const hosts = hostsOf(domain, this.#options).filter(({ isMirror }) => !isMirror);
     let last: unknown = new EngineError('unavailable', 'no endpoints found for the registry');
     for (const host of hosts) {
+      const endpoint = new Endpoint(host, this.#transport, credentials);
       try {
-        return { identityToken: await new Endpoint(host, this.#transport, credentials).login(signal) };
+        return { identityToken: await endpoint.login(signal) };
       } catch (error) {
         signal?.throwIfAborted();
         last = error;
-        if (!(error instanceof ConnectionError)) break;
+        if (endpoint.hasAnswered) throw loginError(error, host.base);
       }
     }
-    throw loginError(last);
+    throw last;
   }
 
   /**
@@ -110,9 +112,14 @@ export class Registries implements Disposable {
   }
 }
 
-function loginError(error: unknown): unknown {
-  if (!isEngineError(error) || error.kind !== 'unauthorized') return error;
-  return new EngineError('unauthorized', error.message, { cause: error });
+function loginError(error: unknown, base: URL): unknown {
+  if (!(error instanceof RegistryError) || error.status !== 401) return error;
+  // Without diagnostics it comes from the token service, and says so.
+  const text =
+    error.diagnostics.length === 0
+      ? error.message
+      : `login attempt to ${base.href} failed with status: 401 Unauthorized`;
+  return new EngineError('unauthorized', text, { cause: error });
 }
 
 /** `https://example.org/v1/` and `example.org` alike; nothing means the default domain. */

@@ -100,8 +100,12 @@ function parseBody(status: number, body: string): Diagnostic[] | string {
   let value: unknown;
   try {
     value = JSON.parse(body);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : '';
+  } catch {
+    const first = body.trimStart().charAt(0);
+    const why =
+      first === ''
+        ? 'unexpected end of JSON input'
+        : `invalid character '${first}' looking for beginning of value`;
     return `error parsing HTTP ${status} response body: ${why}: ${JSON.stringify(body)}`;
   }
   const { errors, details } = (typeof value === 'object' && value !== null ? value : {}) as Record<

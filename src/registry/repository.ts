@@ -304,9 +304,9 @@ export class Repository {
       } catch (error) {
         signal?.throwIfAborted();
         last = error;
-        if (error instanceof ConnectionError && !isTemporary(error)) this.#dead.add(endpoint);
-        else if (!endpoint.host.isMirror) this.#settle(endpoint);
-        if (error instanceof RegistryError && !endpoint.host.isMirror) throw error;
+        if (endpoint.hasAnswered) this.#settle(endpoint);
+        else if (!isTemporary(error)) this.#dead.add(endpoint);
+        if (endpoint.hasAnswered && !endpoint.host.isMirror) throw error;
       }
     }
     throw last;
