@@ -27,6 +27,7 @@ import type { EngineFacts, EngineServices } from './engine.ts';
 import { findProgram, readMachine } from './machine.ts';
 import { defaults, type EngineOptions } from './options.ts';
 import { lockRoot } from './root-lock.ts';
+import { runContainer, type RunRequest, type RunResult } from './run.ts';
 
 /**
  * A container engine in this process. Containers outlive it: close() ends the engine's work, never the containers, and
@@ -80,6 +81,15 @@ export class Engine implements EngineServices, AsyncDisposable {
 
   facts(): EngineFacts {
     return this.#facts();
+  }
+
+  /**
+   * Runs a container to its end and removes it.
+   * @example
+   * const { output } = await engine.run({ image: 'busybox', command: ['echo', 'hi'] });
+   */
+  run(request: RunRequest): Promise<RunResult> {
+    return runContainer(this.containers, request);
   }
 
   /** Idempotent. */
