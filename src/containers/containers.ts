@@ -35,6 +35,8 @@ export interface ContainerRecord {
   anonymousVolumes: string[];
   networks: Record<string, EndpointSettings>;
   sandbox: { id: string; path: string } | null;
+  /** By `--link` on the default bridge; absent: none. */
+  links?: { target: string; alias: string }[];
   /** Published ports by `80/tcp`, as given at the start of this run; absent: none. */
   ports?: Record<string, PortBinding[]>;
   state: ContainerState;

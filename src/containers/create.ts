@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import type { ContainerCreate, ContainerRecord } from './containers.ts';
 import { mergeConfig } from './config-merge.ts';
 import type { ContainerEntry } from './entry.ts';
+import { linkTexts, plannedLinks } from './links.ts';
 import { logSettings } from './log-settings.ts';
 import { verifyContainerSettings } from './oci-spec/index.ts';
 import { adaptHostConfig, validateConfig, validateHostConfig } from './settings.ts';
@@ -33,6 +34,7 @@ export async function createContainer(
   table.runtimeByName(hostConfig.Runtime);
   logSettings(hostConfig.LogConfig);
   resolveSharedModes(table, hostConfig);
+  const links = plannedLinks(table, hostConfig);
   const config = mergeConfig(request.config, image?.config.config);
 
   const id = table.newId();
@@ -45,6 +47,10 @@ export async function createContainer(
     config.Hostname = hostnameFor(config, hostConfig, id);
     const record = newRecord(table, { id, name, config, hostConfig, image });
     record.networks = plannedNetworks(config, hostConfig, request.networkingConfig);
+    if (links.length > 0) {
+      record.links = links;
+      record.hostConfig.Links = linkTexts(table, record);
+    }
     if (wantsMounts(config, hostConfig)) {
       const plan = await table.mounts.plan(record, (donor) => table.resolve(donor).record);
       record.mounts = plan.mountPoints;
@@ -201,9 +207,6 @@ function createWarnings(hostConfig: HostConfig): string[] {
   const warnings: string[] = [];
   if (hostConfig.NetworkMode === 'host' && Object.keys(hostConfig.PortBindings ?? {}).length > 0) {
     warnings.push('Published ports are discarded when using host network mode');
-  }
-  if ((hostConfig.Links ?? []).length > 0) {
-    warnings.push('This engine does not know links yet: they are ignored.');
   }
   return warnings;
 }

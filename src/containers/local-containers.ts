@@ -20,6 +20,7 @@ import { createContainer } from './create.ts';
 import { createExec, resolveExec, startExec } from './exec.ts';
 import { exportContainer, readContainerArchive, statContainerPath, writeContainerArchive } from './files.ts';
 import { killContainer } from './kill.ts';
+import { removeLink } from './links.ts';
 import { listContainers } from './list.ts';
 import { LogRotation, containerLogs } from './logs.ts';
 import { pauseContainer, unpauseContainer } from './pause.ts';
@@ -129,6 +130,7 @@ export class LocalContainers implements Containers {
     nameOrId: string,
     options: { force: boolean; volumes: boolean; link: boolean },
   ): Promise<void> {
+    if (options.link) return removeLink(this.#table, nameOrId);
     await removeContainer(this.#table, this.#table.resolve(nameOrId), options);
   }
 

@@ -11,6 +11,7 @@ import {
 import type { EndpointSettings, RuntimeMount } from '../spec/index.ts';
 import type { ContainerRecord } from './containers.ts';
 import type { ContainerEntry } from './entry.ts';
+import { assertLinksRun, linkHosts, tellLinked } from './links.ts';
 import type { ContainerTable } from './table.ts';
 
 export interface NetworkSetup {
@@ -35,8 +36,10 @@ export function prepareNetwork(table: ContainerTable, entry: ContainerEntry): Ne
     record.sandbox = { id: sandbox.id, path: sandbox.path };
     namespacePaths.network = sandbox.path;
   }
+  assertLinksRun(table, record);
   attachAll(table, entry);
   writeNetworkFiles(table, record);
+  tellLinked(table, entry);
   return {
     namespacePaths,
     mounts: fileMounts(record),
@@ -232,6 +235,7 @@ function hostsText(table: ContainerTable, record: ContainerRecord): string {
     domainname: config.Domainname,
     ownAddresses,
     extraHosts: hostConfig.ExtraHosts,
+    links: linkHosts(table, record),
     hostGateway: asksGateway ? table.parts.networks.hostGateway() : undefined,
   });
 }

@@ -1,6 +1,7 @@
 import { EngineError, errorMessage, isEngineError } from '../errors/index.ts';
 import type { ContainerEntry } from './entry.ts';
 import { invalid } from './errors.ts';
+import { renameLinks } from './links.ts';
 import type { ContainerTable } from './table.ts';
 
 /** @throws {EngineError} `invalid-parameter`; `conflict` when another container has the name */
@@ -28,5 +29,6 @@ export function renameContainer(table: ContainerTable, entry: ContainerEntry, ne
   }
   table.names.release(oldName, entry.id);
   table.parts.networks.rename(entry.id, record.name);
+  renameLinks(table, entry);
   table.publish(entry, 'rename', { oldName: `/${oldName}` });
 }

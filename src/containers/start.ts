@@ -3,10 +3,12 @@ import { EngineError } from '../errors/index.ts';
 import type { RuntimeTask } from '../runtime/index.ts';
 import type { RuntimeMount } from '../spec/index.ts';
 import { imageConfigOf } from './create.ts';
+import type { ContainerRecord } from './containers.ts';
 import type { ContainerEntry } from './entry.ts';
 import { notRunning } from './errors.ts';
 import { releaseRun, settleExit } from './exit.ts';
 import { startHealth } from './health.ts';
+import { linkEnvironment } from './links.ts';
 import { logSettings } from './log-settings.ts';
 import { finishNetwork, prepareNetwork } from './network-setup.ts';
 import { removeLocked } from './remove.ts';
@@ -96,7 +98,7 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
   });
   const { spec } = table.buildSpec({
     id: entry.id,
-    config: record.config,
+    config: withLinkEnvironment(table, record),
     hostConfig: record.hostConfig,
     imageConfig: imageConfigOf(table, entry),
     rootPath,
@@ -132,6 +134,13 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
   if (networking.status === 'rejected') throw networking.reason;
   if (task.status === 'rejected') throw task.reason;
   return task.value;
+}
+
+/** What links say comes first: the user's own variables win. */
+function withLinkEnvironment(table: ContainerTable, record: ContainerRecord): ContainerRecord['config'] {
+  const { config } = record;
+  if (record.links === undefined) return config;
+  return { ...config, Env: [...linkEnvironment(table, record), ...(config.Env ?? [])] };
 }
 
 /** The user's own mount at /etc/hosts and the like wins over the engine's file. */

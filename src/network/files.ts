@@ -119,6 +119,8 @@ export interface HostsRequest {
   ownAddresses: readonly string[];
   /** `name:address` or `name=address`; `host-gateway` for the address below. */
   extraHosts?: readonly string[] | null;
+  /** Other containers that this one knows by names of its own. */
+  links?: readonly { address: string; names: string }[];
   /** Undefined: `host-gateway` cannot be answered. */
   hostGateway?: string | undefined;
 }
@@ -143,6 +145,7 @@ export function buildHosts(request: HostsRequest): string {
         : `${request.hostname}.${request.domainname} ${request.hostname}`;
     for (const address of request.ownAddresses) lines.push(`${address}\t${names}\n`);
   }
+  for (const { address, names } of request.links ?? []) lines.push(`${address}\t${names}\n`);
   return localHosts + lines.join('');
 }
 
