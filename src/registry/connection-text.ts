@@ -19,8 +19,6 @@ const tlsTexts: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownAuthority,
   CERT_HAS_EXPIRED: 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid',
   CERT_NOT_YET_VALID: 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'http: server gave HTTP response to HTTPS client',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'http: server gave HTTP response to HTTPS client',
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'remote error: tls: certificate required',
 };
 
@@ -49,6 +47,9 @@ export function connectionText(error: unknown, url: URL): string {
   }
   const tls = tlsTexts[code];
   if (tls !== undefined) return tls;
+  if (/wrong version number|packet length too long/.test(errorMessage(first))) {
+    return 'http: server gave HTTP response to HTTPS client';
+  }
   const defaultPort = url.protocol === 'https:' ? '443' : '80';
   const target = `${bracket(address ?? host)}:${port ?? (url.port === '' ? defaultPort : url.port)}`;
   if (code === 'ETIMEDOUT') return `dial tcp ${target}: i/o timeout`;

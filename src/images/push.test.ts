@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { TestRegistry } from '../../tests/fixtures/registry.ts';
+import { Registries } from '../registry/index.ts';
+import { chunked, dockerArchive, testImage, testImages, type TestImages } from './fixtures.ts';
+import type { ImageProgress, PushOptions } from './images.ts';
+
+const retry = { attempts: 3, firstDelayMs: 1, maxDelayMs: 20 };
+
+interface Bench extends AsyncDisposable {
+  registry: TestRegistry;
+  store: TestImages;
+  push(name: string, options?: PushOptions): Promise<ImageProgress[]>;
+}
+
+async function bench(): Promise<Bench> {
+  const registry = await TestRegistry.start();
+  const registries = new Registries({ retry });
+  const store = await testImages(registries);
+  return {
+    registry,
+    store,
+    async push(name, given = {}) {
+      const messages: ImageProgress[] = [];
+      await store.images.push(`${registry.domain}/${name}`, {
+        ...given,
+        onProgress: (progress) => messages.push(progress),
+      });
+      return messages;
+    },
+    async [Symbol.asyncDispose]() {
+      store[Symbol.dispose]();
+      registries[Symbol.dispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Loads an image of plain layers as `app:1`. */
+async function load(store: TestImages): Promise<void> {
+  const image = await testImage(['one', 'two'.repeat(5000)]);
+  await store.images.load(chunked(await dockerArchive([{ image, tags: ['app:1'] }])), {});
+}
+
+const lines = (messages: ImageProgress[]): string[] =>
+  messages.map(({ id, status }) => (id === undefined ? '' : `${id}: `) + String(status));
+
+test('Images.push() sends an image as it was pulled, with the same digest', async () => {
+  await using bed = await bench();
+  const { registry, store } = bed;
+  const image = registry.addImage('a/app', '1', [randomBytes(100), randomBytes(2000)]);
+  await store.images.pull(`${registry.domain}/a/app:1`, {});
+  await store.images.tag(`${registry.domain}/a/app:1`, `${registry.domain}/b/app`, '2');
+  const words = lines(await bed.push('b/app:2'));
+  assert.equal(words[0], `The push refers to repository [${registry.domain}/b/app]`);
+  assert.equal(words.filter((line) => line.endsWith(': Layer already exists')).length, 2);
+  assert.ok(words.some((line) => line.startsWith(`2: digest: ${image.digest} size: `)));
+  assert.deepEqual(
+    registry.manifests.get('b/app/2')?.bytes,
+    registry.manifests.get(`a/app/${image.digest}`)?.bytes,
+  );
+  assert.deepEqual(store.images.get(`${registry.domain}/b/app:2`).digests, [
+    `${registry.domain}/a/app@${image.digest}`,
+    `${registry.domain}/b/app@${image.digest}`,
+  ]);
+});
+
+test('Images.push() compresses plain layers the same way each time', async () => {
+  await using first = await bench();
+  await using second = await bench();
+  const digests: (string | undefined)[] = [];
+  for (const bed of [first, second]) {
+    await load(bed.store);
+    await bed.store.images.tag('app:1', `${bed.registry.domain}/app`, '');
+    for (let round = 0; round < 2; round += 1) {
+      const messages = await bed.push('app');
+      const aux = messages.at(-1)?.aux as { Tag: string; Digest: string; Size: number };
+      assert.equal(aux.Tag, 'latest');
+      assert.equal(aux.Size, bed.registry.manifests.get('app/latest')?.bytes.length);
+      digests.push(aux.Digest);
+    }
+    assert.ok(lines(await bed.push('app')).some((line) => line.endsWith(': Layer already exists')));
+    // The compressed form is the registry's alone.
+    const kept = (await Array.fromAsync(bed.store.content.list())).map(({ digest }) => digest);
+    const shared = kept.filter((digest) => bed.registry.blobs.has(digest));
+    assert.deepEqual(shared, [bed.store.images.list()[0]?.id]);
+  }
+  assert.equal(new Set(digests).size, 1);
+});
+
+test('Images.push() mounts a layer from the repository that it was pushed to before', async () => {
+  await using bed = await bench();
+  const { registry, store } = bed;
+  await load(store);
+  await store.images.tag('app:1', `${registry.domain}/one`, '');
+  await store.images.tag('app:1', `${registry.domain}/two`, '');
+  await bed.push('one');
+  const words = lines(await bed.push('two'));
+  assert.ok(words.some((line) => line.endsWith(': Mounted from one')));
+});
+
+test('Images.push() goes on after an upload that broke', async () => {
+  await using bed = await bench();
+  const { registry, store } = bed;
+  await load(store);
+  await store.images.tag('app:1', `${registry.domain}/app`, '');
+  let failures = 0;
+  registry.fault = ({ method }) =>
+    method === 'PUT' && failures++ < 2 ? { kind: 'status', status: 503 } : undefined;
+  await bed.push('app');
+  assert.ok(registry.manifests.has('app/latest'));
+});
+
+test("Images.push() fails in Docker's words", async () => {
+  await using bed = await bench();
+  const { registry, store } = bed;
+  await assert.rejects(bed.push('none'), {
+    message: `An image does not exist locally with the tag: ${registry.domain}/none`,
+  });
+  await load(store);
+  await store.images.tag('app:1', `${registry.domain}/app`, '1');
+  await assert.rejects(bed.push('app:2'), { message: `tag does not exist: ${registry.domain}/app:2` });
+  await assert.rejects(bed.push(`app@sha256:${'0'.repeat(64)}`), {
+    message: 'cannot push a digest reference',
+  });
+  const denied = { code: 'DENIED', message: 'requested access to the resource is denied' };
+  registry.fault = ({ path }) =>
+    path.includes('uploads')
+      ? { kind: 'status', status: 403, body: JSON.stringify({ errors: [denied] }) }
+      : undefined;
+  await assert.rejects(bed.push('app:1'), {
+    message: 'denied: requested access to the resource is denied',
+  });
+});
