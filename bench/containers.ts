@@ -32,7 +32,9 @@ const benches: Record<string, () => Promise<Row>> = {
   exec: async () => {
     for (const engine of engines)
       await timeCommand(engine, ['run', '-d', '--name', 'exec-target', image, 'sleep', '1000']);
-    const row = await compare('docker exec true', engines, 15, (e) => timeCommand(e, ['exec', 'exec-target', 'true']));
+    const row = await compare('docker exec true', engines, 15, (e) =>
+      timeCommand(e, ['exec', 'exec-target', 'true']),
+    );
     for (const engine of engines) removeAll(engine);
     return row;
   },
