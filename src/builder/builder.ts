@@ -1,8 +1,9 @@
+import type { ImageProgress } from '../images/index.ts';
+import type { RegistryCredentials } from '../registry/index.ts';
 import type { Digest, Ulimit } from '../spec/index.ts';
 
 /** One object of the version 1 stream, as `POST /build` sends it. */
-export interface BuildMessage {
-  stream?: string;
+export interface BuildMessage extends Omit<ImageProgress, 'aux'> {
   aux?: { ID: string };
 }
 
@@ -52,6 +53,8 @@ export interface BuildRequest {
   limits?: BuildLimits;
   /** Contents by id, for `RUN --mount=type=secret`; never stored. */
   secrets?: ReadonlyMap<string, Uint8Array>;
+  /** What to show a registry (`docker.io`, `example.com:5000`) when a base image is fetched. */
+  credentials?: (registry: string) => RegistryCredentials | undefined;
   /** For cancel(). */
   buildId?: string;
   signal?: AbortSignal;

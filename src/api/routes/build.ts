@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Builder, BuildLimits } from '../../builder/index.ts';
 import { EngineError, isEngineError } from '../../errors/index.ts';
+import { parseCredentials, type RegistryCredentials } from '../../registry/index.ts';
 import type { Ulimit } from '../../spec/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { map, string } from '../json/schema.ts';
@@ -141,6 +142,7 @@ async function build(
   refuseUnsupported(query);
   const ticket = exchange.request.headers['x-coracle-build-secrets'];
   const secrets = waiting.take(Array.isArray(ticket) ? ticket[0] : ticket);
+  const credentials = registryConfig(exchange.request.headers['x-registry-config']);
   const output = new ProgressStream(exchange);
   await output.run(async () => {
     try {
@@ -161,6 +163,7 @@ async function build(
         cgroupParent: query.cgroupparent,
         limits: limits(query),
         secrets,
+        credentials,
         buildId: query.buildid,
         signal: exchange.signal,
         onMessage: (message) => output.write(message),
@@ -172,6 +175,23 @@ async function build(
       output.write({ errorDetail: { ...(code === undefined ? {} : { code }), message }, error: message });
     }
   });
+}
+
+/** `X-Registry-Config`: credentials by registry, JSON in URL-safe base64; a broken one counts as none, as in Docker. */
+function registryConfig(
+  header: string | string[] | undefined,
+): (registry: string) => RegistryCredentials | undefined {
+  const known = new Map<string, RegistryCredentials>();
+  try {
+    const text = Buffer.from(String(header ?? ''), 'base64url').toString('utf8');
+    for (const [name, value] of Object.entries(JSON.parse(text || '{}') as Record<string, unknown>)) {
+      const host = name.replace(/^https?:\/\//, '').split('/', 1)[0] ?? '';
+      known.set(host === 'index.docker.io' ? 'docker.io' : host, parseCredentials(value));
+    }
+  } catch {
+    return () => undefined;
+  }
+  return (registry) => known.get(registry);
 }
 
 function refuseUnsupported(query: BuildQuery): void {

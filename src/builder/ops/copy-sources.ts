@@ -83,7 +83,7 @@ function sourceAt(
     instruction,
     fromContext
       ? `file not found in build context or excluded by .dockerignore: stat ${name || asked}: file does not exist`
-      : `stat ${asked}: file does not exist`,
+      : `stat ${name || asked}: file does not exist`,
   );
 }
 

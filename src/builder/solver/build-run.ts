@@ -3,7 +3,7 @@ import { EngineError } from '../../errors/index.ts';
 import type { Image } from '../../images/index.ts';
 import {
   digestHex,
-  familiarReference,
+  formatReference,
   parseReference,
   withDefaultTag,
   type Digest,
@@ -147,7 +147,7 @@ export class BuildRun {
     const stage = stageOfFrom(this.#file.stages, stageIndex, from);
     if (stage === undefined) {
       try {
-        return this.#image(from, this.#platform);
+        return await this.#image(from, undefined);
       } catch (error) {
         throw new EngineError(
           'invalid-parameter',
@@ -174,7 +174,7 @@ export class BuildRun {
     this.signal.throwIfAborted();
     const { stage, index } = planned;
     this.#announce(stage.original);
-    const state = this.#begin(planned);
+    const state = await this.#begin(planned);
     this.#results.set(index, state);
     const triggers = state.image === null ? [] : (state.config.OnBuild ?? []);
     if (triggers.length > 0) await this.#triggers(state, triggers);
@@ -191,7 +191,7 @@ export class BuildRun {
     if (state.image !== null) this.request.onMessage?.({ aux: { ID: state.image.id } });
   }
 
-  #begin({ base, platform, index }: PlannedStage): StageState {
+  async #begin({ base, platform, index }: PlannedStage): Promise<StageState> {
     const wanted = platform === '' ? this.#platform : parsePlatform(platform, this.services.options.platform);
     const common = { index, platform: wanted, buildArgs: this.buildArgs, escape: this.escape };
     if (base.kind === 'stage') {
@@ -205,7 +205,7 @@ export class BuildRun {
       const key = digestOfTexts([KEY_VERSION, 'scratch', wanted.os, wanted.architecture]);
       return new StageState({ ...common, image: null, key });
     }
-    const image = this.#image(
+    const image = await this.#image(
       base.name,
       platform === '' && (this.request.platform ?? '') === '' ? undefined : wanted,
     );
@@ -213,24 +213,10 @@ export class BuildRun {
   }
 
   /** @param platform the image must be of; undefined: whatever is here */
-  #image(name: string, platform: Platform | undefined): Image {
+  async #image(name: string, platform: Platform | undefined): Promise<Image> {
     const { images } = this.services.parts;
-    if (!images.has(name)) {
-      let shown = name;
-      try {
-        shown = familiarReference(withDefaultTag(parseReference(name)));
-      } catch {
-        throw new EngineError(
-          'invalid-parameter',
-          `failed to parse stage name ${JSON.stringify(name)}: invalid reference format`,
-        );
-      }
-      throw new EngineError(
-        'not-found',
-        `No such image: ${shown} (and this engine cannot pull yet: load, import or bootstrap it)`,
-        { code: 'no-such-image', details: { reference: shown } },
-      );
-    }
+    const isId = /^(?:sha256:)?[0-9a-f]{12,64}$/.test(name) && images.has(name);
+    if (!isId && (this.request.pull === true || !images.has(name))) await this.#pull(name, platform);
     const image = images.get(name);
     const { os, architecture } = image.config;
     if (
@@ -244,6 +230,25 @@ export class BuildRun {
       );
     }
     return image;
+  }
+
+  async #pull(name: string, platform: Platform | undefined): Promise<void> {
+    let reference;
+    try {
+      reference = withDefaultTag(parseReference(name));
+    } catch (error) {
+      throw new EngineError('invalid-parameter', 'invalid reference format', { cause: error });
+    }
+    const credentials = this.request.credentials?.(reference.domain);
+    await this.services.parts.images.pull(formatReference(reference), {
+      ...(platform === undefined ? {} : { platform }),
+      ...(credentials === undefined ? {} : { credentials }),
+      signal: this.signal,
+      onProgress: ({ aux, ...progress }) => {
+        void aux;
+        if (this.request.quiet !== true) this.request.onMessage?.(progress);
+      },
+    });
   }
 
   async #triggers(state: StageState, triggers: readonly string[]): Promise<void> {
@@ -300,7 +305,7 @@ export class BuildRun {
     more: Partial<ImageConfig>,
   ): Promise<void> {
     await this.services.maker.step(this, state, {
-      createdBy: nopText(state, text),
+      createdBy: nopText(config, text),
       inputs: [JSON.stringify(config), JSON.stringify(more)],
       config: { ...state.imageConfig, ...more, config: config ?? {} },
       makeLayer: undefined,
@@ -323,8 +328,8 @@ export class BuildRun {
 }
 
 /** As history shows a step that ran nothing. */
-export function nopText(state: StageState, text: string): string {
-  return `${(state.config.Shell ?? defaultShell).join(' ')} #(nop) ${text}`;
+export function nopText(config: ImageConfig['config'], text: string): string {
+  return `${(config?.Shell ?? defaultShell).join(' ')} #(nop) ${text}`;
 }
 
 export function shortId(image: Image | null): string {

@@ -62,7 +62,7 @@ export async function copyStep(
   const what = describe(sources, heredocs.length, digest);
   const flags = chown === '' ? '' : `--chown=${chown} `;
   await run.services.maker.step(run, state, {
-    createdBy: nopText(state, `${name} ${flags}${what} in ${destination} `),
+    createdBy: nopText(state.config, `${name} ${flags}${what} in ${destination} `),
     inputs: [
       digest,
       chmodText,

@@ -12,7 +12,7 @@ export async function workdirStep(run: BuildRun, state: StageState, value: strin
   const path = nextWorkingDirectory(state.config, state.expand(value));
   const { parts, maker } = run.services;
   await maker.step(run, state, {
-    createdBy: nopText(state, `WORKDIR ${path}`),
+    createdBy: nopText(state.config, `WORKDIR ${path}`),
     inputs: [],
     config: { ...state.imageConfig, config: { ...state.config, WorkingDir: path } },
     makeLayer: () =>

@@ -46,7 +46,7 @@ export function parseDockerfile(text: string, name = 'Dockerfile'): ParsedDocker
   let directivesOpen = true;
   const seen = new Set<string>();
   for (let line = reader.next(); line !== undefined; line = reader.next()) {
-    if (directivesOpen) directivesOpen = readDirective(line, directives, seen, reader.line);
+    if (directivesOpen) directivesOpen = readDirective(line, directives, seen);
     const trimmed = line.trimStart();
     if (trimmed === '' || trimmed.startsWith('#')) continue;
     const startLine = reader.line;
