@@ -252,7 +252,7 @@ export class BridgeNetworks implements Networks {
     if (endpoint === undefined || target === undefined) return {};
     const { bridge } = this.#table.find(endpoint.networkId);
     try {
-      allowLoopback(target.bridge);
+      this.#openWays(endpoint, target);
       const defaultAddress = bridge?.hostAddress ?? '0.0.0.0';
       return portMap(await this.#ports.publish(containerId, target, request, defaultAddress));
     } catch (error) {
@@ -522,8 +522,17 @@ export class BridgeNetworks implements Networks {
     if (best !== undefined) this.#table.saveEndpoint({ ...best, isGateway: true });
     if (!this.#ports.has(containerId)) return;
     const target = best === undefined ? undefined : this.#targetOf(best);
-    if (target !== undefined) allowLoopback(target.bridge);
+    if (best !== undefined && target !== undefined) this.#openWays(best, target);
     void this.#ports.move(containerId, target);
+  }
+
+  /**
+   * From the host's loopback addresses, and from the container to itself by the host's port: where bridged packets pass
+   * the host's firewall (br_netfilter), these never leave the bridge, and go out where they came in.
+   */
+  #openWays({ hostInterface }: EndpointRecord, { bridge }: PortTarget): void {
+    allowLoopback(bridge);
+    if (hostInterface !== undefined) this.#netlink.setBridgePort(hostInterface, { hairpin: true });
   }
 
   #targetOf({ networkId, settings }: EndpointRecord): PortTarget | undefined {

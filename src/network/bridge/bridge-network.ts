@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { isKind } from '../../errors/index.ts';
 import { parseIp, type Netlink } from '../../sys/index.ts';
 import { AddressPool, parseSubnet } from '../ipam/index.ts';
@@ -60,7 +59,7 @@ export class BridgeNetwork {
       ...(mac === undefined ? {} : { peerMac: mac }),
       mtu: this.record.mtu,
     });
-    if (this.record.neighbours === false) isolatePort(hostInterface);
+    if (this.record.neighbours === false) this.#netlink.setBridgePort(hostInterface, { isolated: true });
     return hostInterface;
   }
 
@@ -122,11 +121,6 @@ export class BridgeNetwork {
       this.disconnect(endpoint);
     }
   }
-}
-
-/** bridge(8)'s `isolated`: such ports reach the bridge itself, but not each other. */
-function isolatePort(name: string): void {
-  writeFileSync(`/sys/class/net/${name}/brport/isolated`, '1');
 }
 
 /** dockerd's until version 27: `02:42` and the four bytes of the address, so that an address keeps its MAC. */

@@ -7,6 +7,7 @@ export const rtm = {
   newLink: 16,
   deleteLink: 17,
   getLink: 18,
+  setLink: 19,
   newAddress: 20,
   deleteAddress: 21,
   getAddress: 22,
@@ -31,6 +32,7 @@ const ifla = {
   name: 3,
   mtu: 4,
   master: 10,
+  protocolInfo: 12,
   linkInfo: 18,
   alias: 20,
   namespaceFd: 28,
@@ -38,7 +40,11 @@ const ifla = {
   infoKind: 1,
   infoData: 2,
   vethPeer: 1,
+  bridgePortHairpin: 4,
+  bridgePortIsolated: 33,
 } as const;
+const AF_BRIDGE = 7;
+const NLA_F_NESTED = 0x8000;
 const IFF_UP = 1;
 /** RTEXT_FILTER_SKIP_STATS: counters are most of an answer. */
 const SKIP_STATS = 1 << 3;
@@ -134,6 +140,18 @@ export function setLinkMessage(
   if (change.alias !== undefined) writer.text(ifla.alias, change.alias);
   if (change.masterIndex !== undefined) writer.uint32(ifla.master, change.masterIndex);
   return writer;
+}
+
+/** Flags of a bridge's port, as bridge(8) sets them. */
+export function setBridgePortMessage(
+  index: number,
+  change: { hairpin?: boolean; isolated?: boolean },
+): MessageWriter {
+  const writer = new MessageWriter(rtm.setLink, requestFlags.change).linkHeader({ family: AF_BRIDGE, index });
+  return writer.nested(ifla.protocolInfo | NLA_F_NESTED, (port) => {
+    if (change.hairpin !== undefined) port.uint8(ifla.bridgePortHairpin, change.hairpin ? 1 : 0);
+    if (change.isolated !== undefined) port.uint8(ifla.bridgePortIsolated, change.isolated ? 1 : 0);
+  });
 }
 
 /** One RTM_NEWLINK message. */

@@ -17,6 +17,7 @@ import {
   getLinkMessage,
   readLink,
   rtm,
+  setBridgePortMessage,
   setLinkMessage,
 } from './link-message.ts';
 import type { Message, MessageWriter } from './message.ts';
@@ -107,6 +108,10 @@ class LinuxNetlink implements Netlink {
       ...(masterIndex === undefined ? {} : { masterIndex }),
     });
     this.#request(message, 'set link', name);
+  }
+
+  setBridgePort(name: string, change: { hairpin?: boolean; isolated?: boolean }): void {
+    this.#request(setBridgePortMessage(this.#indexOf(name), change), 'set bridge port', name);
   }
 
   addAddress(link: string, address: string, options?: { broadcast?: boolean; replace?: boolean }): void {

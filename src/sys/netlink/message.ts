@@ -17,8 +17,9 @@ export class MessageWriter {
   }
 
   /** struct ifinfomsg. */
-  linkHeader(fields: { index?: number; flags?: number; change?: number }): this {
+  linkHeader(fields: { family?: number; index?: number; flags?: number; change?: number }): this {
     const at = this.#reserve(16);
+    this.#buffer.writeUInt8(fields.family ?? 0, at);
     this.#buffer.writeInt32LE(fields.index ?? 0, at + 4);
     this.#buffer.writeUInt32LE(fields.flags ?? 0, at + 8);
     this.#buffer.writeUInt32LE(fields.change ?? 0, at + 12);
