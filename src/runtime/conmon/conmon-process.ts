@@ -53,7 +53,7 @@ export function conmonArguments(options: ConmonOptions): string[] {
     '--log-path',
     options.logPath === null ? 'none' : `k8s-file:${options.logPath}`,
     '--runtime',
-    oci.program.path,
+    oci.executable,
     ...oci.globalArguments(bundle.runtimeLog).flatMap((argument) => ['--runtime-arg', argument]),
     ...(options.systemdCgroup ? ['--systemd-cgroup'] : []),
     ...(options.terminal ? ['--terminal'] : []),

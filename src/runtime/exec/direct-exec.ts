@@ -52,7 +52,7 @@ export async function startDirectExec(
   let child: SpawnedProcess;
   try {
     child = services.spawner.spawn({
-      path: oci.program.path,
+      path: oci.executable,
       argv: [
         oci.program.path,
         ...oci.globalArguments(bundle.runtimeLog),

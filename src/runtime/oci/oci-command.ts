@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { ProcessError } from '../../errors/index.ts';
-import type { ProcessSpawner } from '../../sys/index.ts';
+import { sealedProgram, type ProcessSpawner } from '../../sys/index.ts';
 import { lastLoggedError } from './runtime-errors.ts';
 
 /** An OCI runtime's program, and where it keeps its state. */
@@ -36,6 +36,11 @@ export class OciCommand {
     return /(?:^|\/)crun$/.test(this.program.path);
   }
 
+  /** What to execute: the program, or for crun a copy that need not protect itself. Good while this engine lives. */
+  get executable(): string {
+    return this.isCrun ? sealedProgram(this.program.path) : this.program.path;
+  }
+
   /** The options before the command. conmon adds --systemd-cgroup itself. */
   globalArguments(logPath: string): string[] {
     const log = [`--root=${this.stateRoot}`, `--log=${logPath}`];
@@ -54,7 +59,7 @@ export class OciCommand {
         ...words,
       ];
       const { exitCode, signal, stdout, stderr } = await this.#spawner.run({
-        path: this.program.path,
+        path: this.executable,
         argv,
         env: runtimeEnvironment,
         newSession: true,
