@@ -26,4 +26,5 @@ export {
 } from './unpack/names.ts';
 export { TreeWriter, isWhiteout, type TreeWriterOptions } from './unpack/tree-writer.ts';
 export type { Owner } from './unpack/attributes.ts';
-export { IgnoreRules, globSource, parseIgnoreFile } from './dockerignore.ts';
+export { IgnoreRules, parseIgnoreFile } from './dockerignore.ts';
+export { Glob } from './glob.ts';

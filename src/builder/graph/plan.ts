@@ -48,7 +48,12 @@ export function planBuild(
   const expand = (text: string): string => expandWord(text, { escape: file.escape, variables });
   const stages = file.stages.map((stage, index): PlannedStage => {
     const name = expand(stage.base);
-    return { index, stage, base: baseOf(file.stages, index, name), platform: expand(stage.platform) };
+    return {
+      index,
+      stage,
+      base: baseOf(file.stages, index, name, stage.base),
+      platform: expand(stage.platform),
+    };
   });
   const wanted = new Set<number>();
   const visit = (index: number): void => {
@@ -77,8 +82,8 @@ function findTarget(stages: readonly Stage[], target: string): number {
   throw new EngineError('invalid-parameter', `failed to reach build target ${target} in Dockerfile`);
 }
 
-function baseOf(stages: readonly Stage[], index: number, name: string): StageBase {
-  if (name === '') throw new EngineError('invalid-parameter', 'invalid reference format');
+function baseOf(stages: readonly Stage[], index: number, name: string, written: string): StageBase {
+  if (name === '') throw new EngineError('invalid-parameter', `base name (${written}) should not be blank`);
   if (name === 'scratch') return { kind: 'scratch' };
   const earlier = earlierStage(stages, index, name);
   return earlier === undefined ? { kind: 'image', name } : { kind: 'stage', index: earlier };

@@ -9,7 +9,7 @@ import {
   statSync,
   type Stats,
 } from 'node:fs';
-import { IgnoreRules, globSource } from '../../archive/index.ts';
+import { Glob, IgnoreRules } from '../../archive/index.ts';
 import { EngineError } from '../../errors/index.ts';
 import { realPathIn } from './real-path.ts';
 
@@ -91,13 +91,13 @@ function sourceAt(
 function match(root: string, pattern: string): string[] {
   let names = [''];
   for (const part of pattern.split('/')) {
-    const expression = new RegExp(`^${globSource(part.replaceAll('**', '*'))}$`, 's');
+    const glob = new Glob(part.replaceAll(/\*+/g, '*'));
     const next: string[] = [];
     for (const name of names) {
       const directory = realPathIn(root, name);
       if (lstatSync(`${root}/${directory}`, { throwIfNoEntry: false })?.isDirectory() !== true) continue;
       const children = /[*?[\\]/.test(part)
-        ? readdirSync(`${root}/${directory}`).filter((child) => expression.test(child))
+        ? readdirSync(`${root}/${directory}`).filter((child) => glob.matches(child))
         : [part].filter(
             (child) => lstatSync(`${root}/${directory}/${child}`, { throwIfNoEntry: false }) !== undefined,
           );

@@ -43,9 +43,12 @@ const aliases: Readonly<Record<string, string>> = {
   ro: 'readonly',
 };
 
+const MAX_MOUNT_CHARACTERS = 16 * 1024;
+
 /** `type=cache,target=/x,ro` as names and values; fields in quotes may hold commas. */
 export function parseMountFields(text: string): Map<string, string> {
   const fields = new Map<string, string>();
+  if (text.length > MAX_MOUNT_CHARACTERS) throw invalid('a mount of RUN is too long');
   for (const [, quoted, plain = ''] of text.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)) {
     const field = quoted === undefined ? plain : quoted.replaceAll('""', '"');
     const equals = field.indexOf('=');

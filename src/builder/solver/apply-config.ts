@@ -55,10 +55,11 @@ export function applyConfig(instruction: ConfigInstruction, context: Context): C
       return { config: { ...config, Cmd }, text: ` CMD ${goQuoted(Cmd)}` };
     }
     case 'entrypoint': {
-      const Entrypoint = inShell(instruction.command, config);
+      const words = inShell(instruction.command, config);
+      const Entrypoint = words.length === 0 ? null : words;
       return {
         config: { ...config, Entrypoint, ...(context.cmdSet ? {} : { Cmd: null }) },
-        text: ` ENTRYPOINT ${goQuoted(Entrypoint)}`,
+        text: ` ENTRYPOINT ${goQuoted(words)}`,
       };
     }
     case 'expose': {

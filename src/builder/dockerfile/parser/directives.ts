@@ -10,8 +10,12 @@ export interface Directives {
  * @returns whether the next line can be one, too
  */
 export function readDirective(line: string, into: Directives, seen: Set<string>): boolean {
-  const [, key = '', value = ''] = /^\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/.exec(line) ?? [];
-  if (key === '') return false;
+  const comment = line.trim();
+  const equals = comment.indexOf('=');
+  if (!comment.startsWith('#') || equals === -1) return false;
+  const key = comment.slice(1, equals).trim();
+  const value = comment.slice(equals + 1).trim();
+  if (!/^[a-zA-Z][a-zA-Z0-9]*$/.test(key) || value === '') return false;
   const name = key.toLowerCase();
   // An unknown one is a comment like others, and ends the directives as a comment does.
   if (!['escape', 'syntax', 'check'].includes(name)) return false;

@@ -34,16 +34,22 @@ function expandWords(word: string, options: ExpandOptions, splits: boolean): str
   }
 }
 
+/** Each level reads its operand again. */
+const MAX_DEPTH = 50;
+
 class Expansion {
   readonly #text: string;
   readonly #options: ExpandOptions;
   readonly #splits: boolean;
+  readonly #depth: number;
   #at = 0;
   #words: string[] = [];
   #word = '';
   #isWord = false;
 
-  constructor(text: string, options: ExpandOptions, splits: boolean) {
+  constructor(text: string, options: ExpandOptions, splits: boolean, depth = 0) {
+    if (depth > MAX_DEPTH) throw new Error('substitutions are nested too deeply');
+    this.#depth = depth;
     this.#text = text;
     this.#options = options;
     this.#splits = splits;
@@ -250,7 +256,7 @@ class Expansion {
   #expandOperand(operand: string, keepEscapes: boolean): string {
     if (!/["'$\\`]/.test(operand)) return operand;
     const options = keepEscapes ? { ...this.#options, keepQuotes: true } : this.#options;
-    return new Expansion(operand, options, false).run().join('');
+    return new Expansion(operand, options, false, this.#depth + 1).run().join('');
   }
 }
 
