@@ -1,0 +1,235 @@
+/** Pull, push and login by the docker command line, against Debian's docker-registry with TLS and a password; skopeo judges. */
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
+import { TestDaemon } from '../fixtures/daemon.ts';
+import { DockerRegistry, missingPrograms, registryUser } from '../fixtures/docker-registry.ts';
+import { TestRegistry } from '../fixtures/registry.ts';
+
+const missing = missingPrograms('docker', 'docker-registry', 'skopeo', 'openssl');
+const reason = missing === undefined ? '' : ` (skipped: ${missing})`;
+
+describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== undefined }, () => {
+  const { username, password } = registryUser;
+  let daemon: TestDaemon;
+  let registry: DockerRegistry;
+  let config: string;
+
+  function docker(argv: readonly string[], input = ''): { status: number | null; output: string } {
+    const { status, stdout, stderr } = spawnSync('docker', [...argv], {
+      input,
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: { ...process.env, DOCKER_HOST: daemon.host, DOCKER_CONFIG: config },
+    });
+    return { status, output: stdout + stderr };
+  }
+  function works(argv: readonly string[], input = ''): string {
+    const { status, output } = docker(argv, input);
+    assert.equal(status, 0, `docker ${argv.join(' ')}: ${output}`);
+    return output;
+  }
+  function skopeo(...argv: string[]): string {
+    const { status, stdout, stderr } = spawnSync('skopeo', argv, { encoding: 'utf8', timeout: 60_000 });
+    assert.equal(status, 0, `skopeo ${argv.join(' ')}: ${stderr}`);
+    return stdout;
+  }
+  const login = (): string =>
+    works(['login', '-u', username, '--password-stdin', registry.domain], `${password}\n`);
+  const digestIn = (output: string): string => /digest: (sha256:[0-9a-f]{64})/.exec(output)?.[1] ?? '';
+  const remote = (name: string): string => `docker://${registry.domain}/${name}`;
+  const read = ['--tls-verify=false', '--creds', `${username}:${password}`];
+  const copy = [
+    ['--src-tls-verify=false', '--dest-tls-verify=false'],
+    ['--src-creds', `${username}:${password}`, '--dest-creds', `${username}:${password}`],
+  ].flat();
+
+  before(async () => {
+    config = mkdtempSync(join(tmpdir(), 'docker-config-'));
+    registry = await DockerRegistry.start({ isSecure: true });
+    daemon = await TestDaemon.start();
+    importBaseImage(daemon.host);
+    works(['tag', baseImage, `${registry.domain}/team/app:1`]);
+  });
+  after(async () => {
+    await daemon?.dispose();
+    await registry?.dispose();
+    rmSync(config, { recursive: true, force: true });
+  });
+
+  test('login, push, pull by tag and digest, mount, logout', () => {
+    const name = `${registry.domain}/team/app`;
+    assert.match(docker(['push', `${name}:1`]).output, /no basic auth credentials/);
+    const wrong = docker(['login', '-u', username, '--password-stdin', registry.domain], 'wrong\n');
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.output, /failed with status: 401 Unauthorized/);
+    assert.match(login(), /Login Succeeded/);
+    const pushed = works(['push', `${name}:1`]);
+    const digest = digestIn(pushed);
+    assert.match(pushed, /: Pushed/);
+    const again = works(['push', `${name}:1`]);
+    assert.match(again, /Layer already exists/);
+    assert.equal(digestIn(again), digest);
+    works(['tag', `${name}:1`, `${registry.domain}/other/app:2`]);
+    const mounted = works(['push', `${registry.domain}/other/app:2`]);
+    assert.match(mounted, /Mounted from team\/app/);
+    assert.equal(digestIn(mounted), digest);
+    const id = works(['images', '-q', '--no-trunc', `${name}:1`]).trim();
+    works(['rmi', '-f', id]);
+    assert.match(works(['pull', `${name}:1`]), /Status: Downloaded newer image/);
+    assert.match(works(['pull', `${name}:1`]), /Status: Image is up to date/);
+    works(['rmi', `${name}:1`]);
+    works(['pull', `${name}@${digest}`]);
+    assert.equal(works(['inspect', '-f', '{{.Id}}', `${name}@${digest}`]).trim(), id);
+    assert.match(works(['manifest', 'inspect', '--insecure', `${name}:1`]), /"layers"/);
+    assert.equal(works(['run', '--rm', '--network', 'none', `${name}@${digest}`, 'echo', 'here']), 'here\n');
+    works(['logout', registry.domain]);
+    works(['rmi', '-f', id]);
+    const refused = docker(['pull', `${name}:1`]);
+    assert.match(refused.output, /no basic auth credentials/);
+    assert.deepEqual(
+      readdirSync(join(daemon.dataRoot, 'content/blobs/sha256')),
+      [],
+      'nothing is left behind',
+    );
+    login();
+    works(['pull', `${name}:1`]);
+  });
+
+  test('skopeo reads what was pushed, and what it wrote in other forms is pulled', () => {
+    login();
+    const name = `${registry.domain}/team/app`;
+    const inspected = JSON.parse(skopeo('inspect', ...read, remote('team/app:1'))) as { Digest: string };
+    assert.ok(works(['inspect', '-f', '{{.RepoDigests}}', `${name}:1`]).includes(inspected.Digest));
+    for (const [tag, ...form] of [
+      ['oci', '--format', 'oci'],
+      ['zstd', '--format', 'oci', '--dest-compress-format', 'zstd', '--dest-compress-level', '3'],
+      ['docker', '--format', 'v2s2'],
+    ] as const) {
+      skopeo('copy', ...copy, ...form, remote('team/app:1'), remote(`forms/app:${tag}`));
+      const { Digest } = JSON.parse(skopeo('inspect', ...read, remote(`forms/app:${tag}`))) as {
+        Digest: string;
+      };
+      const target = `${registry.domain}/forms/app:${tag}`;
+      // The configuration is the same in all of them: an image that is here would not be fetched.
+      works(['rmi', '-f', works(['images', '-aq', '--no-trunc']).trim().split('\n')[0] ?? '']);
+      assert.ok(works(['pull', target]).includes(`Digest: ${Digest}`));
+      assert.equal(works(['run', '--rm', '--network', 'none', target, 'echo', tag]), `${tag}\n`);
+      const back = `${registry.domain}/back/${tag}:1`;
+      works(['tag', target, back]);
+      assert.equal(digestIn(works(['push', back])), Digest);
+    }
+  });
+
+  test('an index for two platforms is pulled by platform', async () => {
+    login();
+    await using source = await TestRegistry.start();
+    const type = 'application/vnd.oci.image.index.v1+json';
+    const images = ['amd64', 'arm64'].map((architecture) => ({
+      architecture,
+      ...source.addImage('multi', '', [emptyTar(architecture)], { architecture }),
+    }));
+    const index = source.addManifest(
+      'multi',
+      'latest',
+      {
+        schemaVersion: 2,
+        mediaType: type,
+        manifests: images.map(({ architecture, digest, size }) => ({
+          mediaType: 'application/vnd.oci.image.manifest.v1+json',
+          digest,
+          size,
+          platform: { os: 'linux', architecture },
+        })),
+      },
+      type,
+    );
+    // Not as the other calls: the source is served by this very process.
+    const argv = ['copy', '--all', ...copy.slice(0, 2), ...copy.slice(4), `docker://${source.domain}/multi`];
+    await promisify(execFile)('skopeo', [...argv, remote('multi:latest')], { timeout: 60_000 });
+    for (const { architecture, configDigest } of images) {
+      const output = works(['pull', '--platform', `linux/${architecture}`, `${registry.domain}/multi`]);
+      assert.ok(output.includes(`Digest: ${index.digest}`));
+      assert.equal(works(['inspect', '-f', '{{.Id}}', `${registry.domain}/multi`]).trim(), configDigest);
+    }
+    const blobs = readdirSync(join(daemon.dataRoot, 'content/blobs/sha256'));
+    assert.ok(blobs.includes(index.digest.slice(7)), 'the index is kept');
+  });
+});
+
+const noDocker = missingPrograms('docker');
+
+describe(
+  `an engine killed while it pulls${noDocker === undefined ? '' : ` (skipped: ${noDocker})`}`,
+  {
+    skip: noDocker !== undefined,
+  },
+  () => {
+    test('fetches only the missing bytes when it pulls again', async () => {
+      await using registry = await TestRegistry.start();
+      const daemon = await TestDaemon.start();
+      try {
+        const layer = Buffer.concat([tarFile('data', randomBytes(3_000_000)), Buffer.alloc(1024)]);
+        const image = registry.addImage('app', 'latest', [layer]);
+        const [digest = ''] = image.layerDigests;
+        const size = registry.blobs.get(digest)?.length ?? 0;
+        registry.fault = ({ path }) =>
+          path.includes(digest) ? { kind: 'slow', chunkBytes: 100_000, pauseMs: 30 } : undefined;
+        const pull = (): Promise<unknown> =>
+          daemon.call('POST', `/images/create?fromImage=${registry.domain}/app&tag=latest`);
+        const first = pull().catch(() => undefined);
+        const ingest = join(daemon.dataRoot, 'content/ingest');
+        await until(() => readdirSync(ingest).some((name) => name.startsWith('part-')));
+        await new Promise((resolve) => setTimeout(resolve, 400));
+        await daemon.crash();
+        await first;
+        await daemon.start();
+        registry.fault = () => undefined;
+        const before = registry.seen.length;
+        await pull();
+        const asked = registry.seen.slice(before).find(({ path }) => path.includes(digest));
+        const start = Number(/^bytes=(\d+)-$/.exec(asked?.headers.range ?? '')?.[1]);
+        assert.ok(start > 100_000 && start < size, `asked for ${asked?.headers.range} of ${size}`);
+        const listed = await daemon.call('GET', '/images/json');
+        assert.equal((listed.body as { Id: string }[])[0]?.Id, image.configDigest);
+        assert.deepEqual(readdirSync(ingest), []);
+      } finally {
+        await daemon.dispose();
+      }
+    });
+  },
+);
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; !condition(); tries += 1) {
+    if (tries > 400) throw new Error('it did not come to pass');
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+function emptyTar(content: string): Buffer {
+  return Buffer.concat([tarFile('which', Buffer.from(content)), Buffer.alloc(1024)]);
+}
+
+/** One file of a ustar archive, without the archive's end. */
+function tarFile(name: string, content: Buffer): Buffer {
+  const header = Buffer.alloc(512);
+  header.write(name, 0);
+  header.write('0000644\0', 100);
+  header.write('0000000\0', 108);
+  header.write('0000000\0', 116);
+  header.write(`${content.length.toString(8).padStart(11, '0')}\0`, 124);
+  header.write('00000000000\0', 136);
+  header.write('        ', 148);
+  header.write('0', 156);
+  header.write('ustar\0' + '00', 257);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([header, content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
+}
