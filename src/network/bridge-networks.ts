@@ -389,8 +389,19 @@ export class BridgeNetworks implements Networks {
 
   #adopt(networkId: string, record: BridgeRecord): void {
     const opened = new BridgeNetwork(this.#netlink, record);
-    for (const { settings } of this.#table.endpointsOf({ id: networkId })) opened.adopt(settings.IPAddress);
+    const endpoints = this.#table.endpointsOf({ id: networkId });
+    for (const { settings } of endpoints) opened.adopt(settings.IPAddress);
+    if (endpoints.length > 0)
+      this.#reconnect(new Set(endpoints.map((one) => one.hostInterface)), record.name);
     this.#bridges.set(networkId, opened);
+  }
+
+  /** Somebody deleted the bridge: the kernel keeps its ports, without one. */
+  #reconnect(ports: ReadonlySet<string | undefined>, bridge: string): void {
+    const index = this.#netlink.linkIndex(bridge);
+    for (const { name, master } of this.#netlink.links()) {
+      if (ports.has(name) && master !== index) this.#netlink.setLink(name, { master: bridge, up: true });
+    }
   }
 
   async #dismantle({ id, bridge }: NetworkRecord): Promise<void> {

@@ -67,6 +67,28 @@ function lifeTests(world: NetworkWorld): void {
     assert.equal(await world.ask('neighbour', world.hostAddress, 8080), 'refused');
   });
 
+  test('a bridge that somebody deleted is made again, and containers are put back on it', async () => {
+    await world.ok('network', 'create', '--subnet', '10.98.0.0/24', 'app');
+    await world.run('--name', 'web', '--network', 'app', '-p', '8080:80');
+    await world.serveTcp('web', 80);
+    const id = await world.ok('network', 'inspect', '-f', '{{.Id}}', 'app');
+    await world.crash();
+    world.deleteLink(`br-${id.slice(0, 12)}`);
+    assert.equal(await world.ask('neighbour', world.hostAddress, 8080), 'timeout');
+    await world.restart();
+    assert.equal(await world.ask('neighbour', world.hostAddress, 8080), '198.51.100.2');
+  });
+
+  test('a source address that is none of the network’s does not leave it', async () => {
+    await world.run('--name', 'liar', '--cap-add', 'NET_ADMIN');
+    await world.ok('exec', 'liar', 'ip', 'addr', 'add', '10.200.0.1/32', 'dev', 'lo');
+    const seen = await world.datagramsAtNeighbour(7000, async () => {
+      await world.send('liar', world.neighbourAddress, 7000, { source: '10.200.0.1', text: 'spoofed' });
+      await world.send('liar', world.neighbourAddress, 7000, { text: 'honest' });
+    });
+    assert.deepEqual(seen, ['honest']);
+  });
+
   test('rules that somebody flushed are written again with the next container', async () => {
     await world.run('--name', 'web', '-p', '8080:80');
     await world.serveTcp('web', 80);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { ProcessError } from '../../errors/index.ts';
 import { recordingSyscall } from '../../sys/index.ts';
 import { Firewall } from './firewall.ts';
-import { removeCommands, rulesetCommands, tableName } from './ruleset.ts';
+import { forwardCommands, removeCommands, rulesetCommands, tableName } from './ruleset.ts';
 
 const rules = { bridge: 'br-1', subnet: '10.0.0.0/24', masquerade: true };
 
@@ -52,4 +52,45 @@ test('Firewall.foreignForwardDrop() finds a forward hook that drops by policy', 
   assert.equal(await firewall({ exitCode: 0, stdout: chains('drop') }).foreignForwardDrop(), true);
   assert.equal(await firewall({ exitCode: 0, stdout: chains('accept') }).foreignForwardDrop(), false);
   assert.equal(await firewall({ exitCode: 1 }).foreignForwardDrop(), false);
+});
+
+test('forwardCommands() makes one element of neighbouring ports that keep their numbers', () => {
+  const forward = (hostPort: number, containerPort: number, hostAddress = '0.0.0.0') => ({
+    port: { protocol: 'tcp', containerPort, hostAddress, hostPort } as const,
+    address: '10.0.0.2',
+  });
+  const forwards = Array.from({ length: 5000 }, (_, i) => forward(20000 + i, 20000 + i));
+  forwards.push(forward(8080, 80), forward(8081, 80, '127.0.0.1'), forward(20000, 20000, '127.0.0.1'));
+  assert.deepEqual(forwardCommands('br-1', forwards, 'add').trim().split('\n'), [
+    'add element inet coracle_br_1 ports { tcp . 8080 : 10.0.0.2 . 80 }',
+    'add element inet coracle_br_1 port_ranges { tcp . 20000-24999 : 10.0.0.2 }',
+    'add element inet coracle_br_1 bound_ports { 127.0.0.1 . tcp . 8081 : 10.0.0.2 . 80 }',
+    'add element inet coracle_br_1 bound_ports { 127.0.0.1 . tcp . 20000 : 10.0.0.2 . 20000 }',
+  ]);
+  assert.equal(
+    forwardCommands('br-1', [forward(8080, 80)], 'delete'),
+    'delete element inet coracle_br_1 ports { tcp . 8080 }\n',
+  );
+});
+
+test('Firewall puts what is asked for meanwhile into one transaction, and tells apart which failed', async () => {
+  const runs: string[] = [];
+  const slow = new Firewall(
+    {
+      run: async ({ stdin }) => {
+        runs.push(String(stdin));
+        await new Promise((resolve) => setImmediate(resolve));
+        const exitCode = String(stdin).includes('br_bad') ? 1 : 0;
+        return { exitCode, signal: null, stdout: '', stderr: 'no' };
+      },
+    },
+    recordingSyscall(),
+  );
+  const results = await Promise.allSettled([slow.remove('br-1'), slow.remove('br-bad'), slow.remove('br-3')]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  assert.equal(runs.length, 4);
+  assert.ok(runs[1]?.includes('br_bad') && runs[1].includes('br_3'));
 });

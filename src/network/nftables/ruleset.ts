@@ -32,6 +32,8 @@ export function tableName(bridge: string): string {
  * them but answers and what came in by a published port. An `accept` here ends this table's say only: another table that
  * drops forwarded packets (dockerd sets its FORWARD chain's policy to drop) still drops them.
  *
+ * A source address that is none of the network's does not leave it.
+ *
  * Ports are elements of four maps: on any of the host's addresses or on one, single ports or ranges that keep their
  * numbers. A lookup costs the same for one port and for thousands. Packets to a loopback address are only ever those of
  * the host itself: they come by the output hook.
@@ -66,7 +68,7 @@ table ${table} {
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-${internal ? internalRules(bridge) : openRules(bridge)}  }
+${internal ? internalRules(bridge) : openRules(bridge, subnet)}  }
   chain to_containers {
     ct state established,related accept
     iifname "${bridge}" accept
@@ -82,7 +84,8 @@ ${masquerade ? `    ip saddr ${subnet} oifname != "${bridge}" masquerade\n` : ''
 ${forwardCommands(bridge, rules.forwards ?? [], 'add')}`;
 }
 
-const openRules = (bridge: string): string => `    oifname "${bridge}" jump to_containers
+const openRules = (bridge: string, subnet: string): string => `    oifname "${bridge}" jump to_containers
+    iifname "${bridge}" ip saddr != ${subnet} drop
     iifname "${bridge}" accept
 `;
 
