@@ -172,6 +172,8 @@ function reloadConfiguration(
     const options = configuration.read();
     log.level = options.logLevel;
     Object.assign(api, apiOptions(options));
+    const { insecureRegistries, registryMirrors } = options;
+    engine.registries.configure({ insecureRegistries, mirrors: registryMirrors });
     engine.events.publish('daemon', 'reload', engine.facts().id, {
       name: engine.facts().name,
       debug: String(options.logLevel === 'debug'),

@@ -73,7 +73,11 @@ export async function createImage(
     await using writer = await store.content.ingest(signal === undefined ? {} : { signal });
     for await (const chunk of decompress(layer)) await writer.write(chunk);
     const { digest, sizeBytes } = await lease.commit(writer);
-    layers.push({ diffId: digest, blob: { mediaType: mediaTypes.ociLayer, digest, size: sizeBytes } });
+    layers.push({
+      diffId: digest,
+      blob: { mediaType: mediaTypes.ociLayer, digest, size: sizeBytes },
+      ...(request.place === undefined ? {} : { place: request.place }),
+    });
   }
   const config: ImageConfig = {
     ...request.config,

@@ -25,10 +25,10 @@ export interface TestImages extends Disposable {
   destroyContainer(id: string): void;
 }
 
-export async function testImages(registries?: Registries): Promise<TestImages> {
+export async function testImages(registries?: Registries, driver = 'overlay2'): Promise<TestImages> {
   const content = memoryContentStore();
   const records = memoryRecords();
-  const snapshotter = new TestSnapshotter();
+  const snapshotter = new TestSnapshotter(driver);
   const bus = new MemoryEventBus();
   const events: string[] = [];
   bus.subscribe((event) => {
@@ -84,9 +84,14 @@ const digestOnly: UnpackLayer = async ({ source, directory }, { signal }) => {
 
 /** The part of a Snapshotter that images use; layers are names only. */
 export class TestSnapshotter {
+  readonly driver: string;
   readonly created: Digest[] = [];
   readonly #layers = new Set<Digest>();
   activeKeys: string[] = [];
+
+  constructor(driver: string) {
+    this.driver = driver;
+  }
 
   hasLayer(chainId: Digest): boolean {
     return this.#layers.has(chainId);

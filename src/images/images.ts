@@ -88,6 +88,11 @@ export interface Images {
     parent: Image | null;
     /** Null: configuration only. */
     layer: AsyncIterable<Uint8Array> | null;
+    /**
+     * Moves the same layer's files, in overlay form, into an empty directory: spares unpacking it. False when they cannot
+     * be moved.
+     */
+    place?: (directory: string) => boolean;
     config: ImageConfig;
     reference?: string;
   }): Promise<Image>;

@@ -38,6 +38,8 @@ export interface LayerSource {
   blob: Descriptor;
   /** Waits for the blob. */
   ready?: (signal: AbortSignal) => Promise<void>;
+  /** Moves the layer's files, in overlay form, into an empty directory; false when they cannot be moved. */
+  place?: (directory: string) => boolean;
 }
 
 export interface LayersOptions {
@@ -81,18 +83,28 @@ export class ImageLayers {
     const failure = new AbortController();
     const signal =
       options.signal === undefined ? failure.signal : AbortSignal.any([options.signal, failure.signal]);
+    const begun = sources.map(() => Promise.withResolvers<void>());
     const results = await Promise.allSettled(
       sources.map(async (source, index) => {
         try {
           const chainId = chain[index] ?? source.diffId;
-          return await this.#ensureOne(lease, source, index, chainId, chain[index - 1] ?? null, {
+          await lease.hold({ kind: 'layer', digest: chainId });
+          await source.ready?.(signal);
+          // A copying snapshotter waits for a parent in the making, which must be in the making then.
+          if (this.#snapshotter.driver !== 'overlay2') await begun[index - 1]?.promise;
+          signal.throwIfAborted();
+          const made = this.#ensureOne(source, index, chainId, chain[index - 1] ?? null, {
             ...options,
             signal,
           });
+          begun[index]?.resolve();
+          return await made;
         } catch (error) {
           // The first failure is the one to report; it stops the others.
           failure.abort(error);
           throw error;
+        } finally {
+          begun[index]?.resolve();
         }
       }),
     );
@@ -102,16 +114,13 @@ export class ImageLayers {
   }
 
   async #ensureOne(
-    lease: Lease,
     layer: LayerSource,
     index: number,
     chainId: ChainId,
     parent: ChainId | null,
     options: LayersOptions & { signal: AbortSignal },
   ): Promise<LayerRecord> {
-    await lease.hold({ kind: 'layer', digest: chainId });
     const { blob, diffId } = layer;
-    await layer.ready?.(options.signal);
     let tarSizeBytes: number | undefined;
     while (!this.#snapshotter.hasLayer(chainId)) {
       const report = progressOf(layer, index, options);
@@ -119,6 +128,10 @@ export class ImageLayers {
       try {
         await this.#snapshotter.createLayer(chainId, parent, async (directory, form) => {
           filled = true;
+          if (form === 'overlay' && layer.place?.(directory) === true) {
+            tarSizeBytes = blob.size;
+            return;
+          }
           report(0);
           const source = this.#content.path(blob.digest);
           const unpacked = await this.#unpack({ source, directory, form }, { signal: options.signal });

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { TestRegistry, sha256, type Fault } from '../../tests/fixtures/registry.ts';
 import { Registries } from '../registry/index.ts';
+import { chainIds } from '../spec/index.ts';
 import { testImages, type TestImages } from './fixtures.ts';
 import type { ImageProgress, PullOptions } from './images.ts';
 
@@ -14,10 +15,12 @@ interface Bench extends AsyncDisposable {
   pull(name: string, options?: PullOptions): Promise<string[]>;
 }
 
-async function bench(options: Parameters<typeof TestRegistry.start>[0] = {}): Promise<Bench> {
+async function bench(
+  options: Parameters<typeof TestRegistry.start>[0] & { driver?: string } = {},
+): Promise<Bench> {
   const registry = await TestRegistry.start(options);
   const registries = new Registries({ retry });
-  const store = await testImages(registries);
+  const store = await testImages(registries, options.driver);
   return {
     registry,
     store,
@@ -92,6 +95,19 @@ test('Images.pull() shares one download among pulls at the same time', async () 
   await Promise.all(['a', 'b', 'c'].map((name) => bed.pull(name)));
   assert.equal(bed.registry.count('GET', new RegExp(`blobs/${images[0]?.layerDigests[0]}`)), 1);
   assert.equal(bed.store.images.list().length, 3);
+});
+
+test('Images.pull() unpacks a layer before the one below it has come, unless it is copied onto that', async () => {
+  for (const driver of ['overlay2', 'vfs']) {
+    await using bed = await bench({ driver });
+    const image = bed.registry.addImage('app', 'latest', [randomBytes(2000), randomBytes(20)]);
+    bed.registry.fault = ({ path }) =>
+      path.includes(image.layerDigests[0] ?? '') ? { kind: 'slow', chunkBytes: 100, pauseMs: 5 } : undefined;
+    await bed.pull('app');
+    const chain = chainIds(bed.store.images.list()[0]?.config.rootfs.diff_ids ?? []);
+    const expected = driver === 'vfs' ? chain : chain.toReversed();
+    assert.deepEqual(bed.store.snapshotter.created, expected);
+  }
 });
 
 test('Images.pull() takes all tags, page after page', async () => {

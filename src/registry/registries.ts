@@ -20,12 +20,17 @@ export interface RegistriesOptions extends HostOptions, TransportOptions {
 
 /** All registries, as one engine reaches them. */
 export class Registries implements Disposable {
-  readonly #options: RegistriesOptions;
+  #options: RegistriesOptions;
   readonly #transport: Transport;
 
   constructor(options: RegistriesOptions = {}) {
     this.#options = options;
     this.#transport = new Transport(options);
+  }
+
+  /** Changes what a reload of the configuration may change; operations under way go on as they began. */
+  configure(options: Pick<RegistriesOptions, 'insecureRegistries' | 'mirrors'>): void {
+    this.#options = { ...this.#options, ...options };
   }
 
   get maxConcurrentDownloads(): number {
