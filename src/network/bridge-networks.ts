@@ -344,8 +344,9 @@ export class BridgeNetworks implements Networks {
       const rule = (condition: string) => `iptables -I DOCKER-USER ${condition} -j ACCEPT`;
       this.#note(
         `another firewall on this machine (dockerd's, perhaps) drops forwarded packets by policy: containers on ` +
-          `${name} reach the outside only after ${rule(`-i ${name}`)} and ` +
-          rule(`-o ${name} -m conntrack --ctstate RELATED,ESTABLISHED`),
+          `${name} and other bridges of this engine reach each other and the outside, and are reached by published ` +
+          `ports, only after ${rule(`-i ${name}`)} and ` +
+          rule(`-o ${name} -m conntrack --ctstate RELATED,ESTABLISHED,DNAT`),
       );
     }
   }
