@@ -16,7 +16,14 @@ import type {
   RuntimeTask,
 } from '../runtime/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
-import type { ContainerConfig, EndpointSettings, EventMessage, HostConfig } from '../spec/index.ts';
+import {
+  emptyContainerConfig,
+  emptyHostConfig,
+  type ContainerConfig,
+  type EndpointSettings,
+  type EventMessage,
+  type HostConfig,
+} from '../spec/index.ts';
 import type { Cgroups, ProcessSpawner, Syscall } from '../sys/index.ts';
 import type { Volumes } from '../volumes/index.ts';
 import { LocalContainers } from './local-containers.ts';
@@ -411,93 +418,9 @@ export class TestRooms implements Disposable {
 }
 
 export function testConfig(change: Partial<ContainerConfig> = {}): ContainerConfig {
-  return {
-    Hostname: '',
-    Domainname: '',
-    User: '',
-    AttachStdin: false,
-    AttachStdout: true,
-    AttachStderr: true,
-    Tty: false,
-    OpenStdin: false,
-    StdinOnce: false,
-    Env: null,
-    Cmd: null,
-    Image: 'busybox',
-    Volumes: null,
-    WorkingDir: '',
-    Entrypoint: null,
-    OnBuild: null,
-    Labels: {},
-    ...change,
-  };
+  return emptyContainerConfig({ Image: 'busybox', ...change });
 }
 
 export function testHostConfig(change: Partial<HostConfig> = {}): HostConfig {
-  return {
-    CpuShares: 0,
-    Memory: 0,
-    NanoCpus: 0,
-    CgroupParent: '',
-    BlkioWeight: 0,
-    BlkioWeightDevice: null,
-    BlkioDeviceReadBps: null,
-    BlkioDeviceWriteBps: null,
-    BlkioDeviceReadIOps: null,
-    BlkioDeviceWriteIOps: null,
-    CpuPeriod: 0,
-    CpuQuota: 0,
-    CpuRealtimePeriod: 0,
-    CpuRealtimeRuntime: 0,
-    CpusetCpus: '',
-    CpusetMems: '',
-    Devices: null,
-    DeviceCgroupRules: null,
-    DeviceRequests: null,
-    MemoryReservation: 0,
-    MemorySwap: 0,
-    MemorySwappiness: null,
-    OomKillDisable: null,
-    PidsLimit: null,
-    Ulimits: null,
-    CpuCount: 0,
-    CpuPercent: 0,
-    IOMaximumIOps: 0,
-    IOMaximumBandwidth: 0,
-    Binds: null,
-    ContainerIDFile: '',
-    LogConfig: { Type: '', Config: {} },
-    NetworkMode: 'default',
-    PortBindings: null,
-    RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
-    AutoRemove: false,
-    VolumeDriver: '',
-    VolumesFrom: null,
-    ConsoleSize: [0, 0],
-    CapAdd: null,
-    CapDrop: null,
-    CgroupnsMode: '',
-    Dns: null,
-    DnsOptions: null,
-    DnsSearch: null,
-    ExtraHosts: null,
-    GroupAdd: null,
-    IpcMode: '',
-    Cgroup: '',
-    Links: null,
-    OomScoreAdj: 0,
-    PidMode: '',
-    Privileged: false,
-    PublishAllPorts: false,
-    ReadonlyRootfs: false,
-    SecurityOpt: null,
-    UTSMode: '',
-    UsernsMode: '',
-    ShmSize: 0,
-    Runtime: '',
-    Isolation: '',
-    MaskedPaths: null,
-    ReadonlyPaths: null,
-    ...change,
-  };
+  return emptyHostConfig({ NetworkMode: 'default', IpcMode: '', ...change });
 }

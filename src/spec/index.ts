@@ -10,6 +10,7 @@ export {
 } from './digest.ts';
 export * from './oci-image.ts';
 export type * from './container.ts';
+export { emptyContainerConfig, emptyHostConfig } from './empty-config.ts';
 export type * from './network.ts';
 export type * from './volume.ts';
 export type * from './event.ts';

@@ -1,27 +1,20 @@
-import type { ContainerConfig, HostConfig, ImageRunConfig } from '../../spec/index.ts';
+import {
+  emptyContainerConfig,
+  emptyHostConfig,
+  type ContainerConfig,
+  type HostConfig,
+  type ImageRunConfig,
+} from '../../spec/index.ts';
 import type { BuildLimits } from '../builder.ts';
 
 /** A step's container as the API would describe it: the image's configuration with this command. */
 export function stepConfig(config: ImageRunConfig, hostname: string, environment: string[]): ContainerConfig {
-  return {
+  return emptyContainerConfig({
     Hostname: hostname,
-    Domainname: '',
     User: config.User ?? '',
-    AttachStdin: false,
-    AttachStdout: true,
-    AttachStderr: true,
-    Tty: false,
-    OpenStdin: false,
-    StdinOnce: false,
     Env: environment,
-    Cmd: null,
-    Image: '',
-    Volumes: null,
     WorkingDir: config.WorkingDir ?? '',
-    Entrypoint: null,
-    OnBuild: null,
-    Labels: {},
-  };
+  });
 }
 
 export function stepHostConfig(options: {
@@ -30,69 +23,19 @@ export function stepHostConfig(options: {
   extraHosts: readonly string[];
 }): HostConfig {
   const { limits } = options;
-  return {
+  return emptyHostConfig({
     CpuShares: limits.cpuShares ?? 0,
     Memory: limits.memoryBytes ?? 0,
-    NanoCpus: 0,
-    CgroupParent: '',
-    BlkioWeight: 0,
-    BlkioWeightDevice: null,
-    BlkioDeviceReadBps: null,
-    BlkioDeviceWriteBps: null,
-    BlkioDeviceReadIOps: null,
-    BlkioDeviceWriteIOps: null,
     CpuPeriod: limits.cpuPeriod ?? 0,
     CpuQuota: limits.cpuQuota ?? 0,
-    CpuRealtimePeriod: 0,
-    CpuRealtimeRuntime: 0,
     CpusetCpus: limits.cpusetCpus ?? '',
     CpusetMems: limits.cpusetMems ?? '',
-    Devices: null,
-    DeviceCgroupRules: null,
-    DeviceRequests: null,
-    MemoryReservation: 0,
     MemorySwap: limits.memorySwapBytes ?? 0,
-    MemorySwappiness: null,
-    OomKillDisable: null,
-    PidsLimit: null,
     Ulimits: limits.ulimits === undefined ? null : [...limits.ulimits],
-    CpuCount: 0,
-    CpuPercent: 0,
-    IOMaximumIOps: 0,
-    IOMaximumBandwidth: 0,
-    Binds: null,
-    ContainerIDFile: '',
     LogConfig: { Type: 'none', Config: {} },
     NetworkMode: options.networkMode,
-    PortBindings: null,
-    RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
     AutoRemove: true,
-    VolumeDriver: '',
-    VolumesFrom: null,
-    ConsoleSize: [0, 0],
-    CapAdd: null,
-    CapDrop: null,
-    CgroupnsMode: '',
-    Dns: null,
-    DnsOptions: null,
-    DnsSearch: null,
     ExtraHosts: [...options.extraHosts],
-    GroupAdd: null,
-    IpcMode: 'private',
-    Cgroup: '',
-    Links: null,
-    OomScoreAdj: 0,
-    PidMode: '',
-    Privileged: false,
-    PublishAllPorts: false,
-    ReadonlyRootfs: false,
-    SecurityOpt: null,
-    UTSMode: '',
-    UsernsMode: '',
     ShmSize: limits.shmSizeBytes ?? 0,
-    Runtime: '',
-    Isolation: '',
-    MaskedPaths: null,
-    ReadonlyPaths: null,
-  };
+  });
 }
