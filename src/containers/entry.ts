@@ -27,6 +27,8 @@ export class ContainerEntry {
   health: HealthMonitor | null = null;
   /** Clean-up of the last run that goes on behind; a new start waits for it. */
   cleanup: Promise<void> = Promise.resolve();
+  /** Makes the clean-up begin at once. */
+  hurryCleanup: () => void = () => {};
   /** Who reads the root file system besides the container itself: it stays mounted for them. */
   rootUsers = 0;
   /** Set while `remove` works, so that a second one is told. */

@@ -55,8 +55,10 @@ export async function settleExit(
   }
   await releaseRun(table, entry);
   const { cleanup } = entry;
+  const pause = table.pauses.begin();
+  entry.hurryCleanup = pause.end;
   entry.cleanup = table.inBackground(`clean up after ${entry.id}`, async () => {
-    await cleanup;
+    await Promise.all([cleanup, pause.over]);
     await table.parts.runtime.delete(entry.id);
   });
   entry.notifyStopped();

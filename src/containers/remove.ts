@@ -84,8 +84,9 @@ export async function removeLocked(
   entry.notifyRemoved();
   table.publish(entry, 'destroy');
   const { cleanup } = entry;
+  const pause = table.pauses.begin();
   void table.inBackground(`remove the files of ${entry.id}`, async () => {
-    await cleanup;
+    await Promise.all([cleanup, pause.over]);
     // Usually gone by now; a container whose start failed half way has its state still.
     await runtime.delete(entry.id);
     await snapshotter.remove(entry.id);

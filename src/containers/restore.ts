@@ -164,6 +164,7 @@ async function settleEnded(
     const { record } = entry;
     const { status } = record.state;
     try {
+      entry.hurryCleanup();
       await entry.cleanup;
       if (status === 'removing' || status === 'dead') {
         record.state.status = 'exited';

@@ -47,6 +47,7 @@ export async function startLocked(
     entry.restart.reset();
     record.stoppedByUser = false;
   }
+  entry.hurryCleanup();
   await entry.cleanup;
   let task: RuntimeTask;
   let startedAt: string;

@@ -24,6 +24,10 @@ import { noSuchContainer } from './errors.ts';
 import type { ExecEntry } from './exec.ts';
 import { ContainerMounts } from './mounts/index.ts';
 import { ContainerNames } from './names.ts';
+import { Pauses } from './pauses.ts';
+
+/** Long enough for a client's next request, short enough for nobody to wonder about what is still there. */
+const cleanupDelayMs = 10;
 
 /** The rooms that containers are composed from. */
 export interface ContainersParts {
@@ -83,6 +87,8 @@ export class ContainerTable {
   readonly entries = new Map<string, ContainerEntry>();
   readonly execs = new Map<string, ExecEntry>();
   readonly names = new ContainerNames();
+  /** Before the clean-up after a container. */
+  readonly pauses = new Pauses(cleanupDelayMs);
   readonly #collection: RecordCollection<ContainerRecord>;
   readonly #execCollection: RecordCollection<ExecRecord>;
   #machine: MachineFacts | undefined;
@@ -223,7 +229,10 @@ export class ContainerTable {
   }
 
   async settleBackground(): Promise<void> {
-    while (this.#background.size > 0) await Promise.all(this.#background);
+    while (this.#background.size > 0) {
+      this.pauses.endAll();
+      await Promise.all(this.#background);
+    }
   }
 
   directory(id: string): string {

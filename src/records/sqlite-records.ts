@@ -12,7 +12,9 @@ export function openRecords(path: string): Records {
   let database: DatabaseSync;
   try {
     database = new DatabaseSync(path);
-    database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=2000;');
+    database.exec(
+      'PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=2000;',
+    );
     const version = (database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
     if (version > schemaVersion) {
       database.close();

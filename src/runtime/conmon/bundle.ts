@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { writeFileAtomic } from '../../sys/index.ts';
 
 /** Who the monitor process is: a pid alone may have been given to another process since. */
 export interface ProcessIdentity {
@@ -62,7 +61,7 @@ export class Bundle {
 
   /** What this engine must know again after a restart. */
   writeState(state: unknown): void {
-    writeFileAtomic(this.#stateFile, JSON.stringify(state));
+    writeSmall(this.#stateFile, state);
   }
 
   readState(): unknown {
@@ -70,13 +69,13 @@ export class Bundle {
   }
 
   writeMonitor(pid: number): void {
-    writeFileAtomic(this.#monitorFile, JSON.stringify(identityOf(pid) ?? { pid, startTime: '' }));
+    writeSmall(this.#monitorFile, identityOf(pid) ?? { pid, startTime: '' });
   }
 
   /** The pid in the pid file, so that it is known again even when the number has been given to another process. */
   writeFirst(pid: number): void {
     const identity = identityOf(pid);
-    if (identity !== undefined) writeFileAtomic(this.#firstFile, JSON.stringify(identity));
+    if (identity !== undefined) writeSmall(this.#firstFile, identity);
   }
 
   /** Whether the process in the pid file still is the one that was meant. */
@@ -142,6 +141,14 @@ export function identityOf(pid: number): ProcessIdentity | undefined {
 function parentOf(pid: number): number | undefined {
   const stat = readText(`/proc/${pid}/stat`);
   return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+}
+
+/**
+ * Written once, by one write(2), and never replaced. A part of it, should an engine ever be killed in the middle, reads as
+ * nothing, which is what its absence means: the step before it was the last one.
+ */
+function writeSmall(path: string, value: unknown): void {
+  writeFileSync(path, JSON.stringify(value), { mode: 0o600 });
 }
 
 function readJson(path: string): unknown {

@@ -35,15 +35,18 @@ class LinuxNetlink implements Netlink {
   readonly #syscall: NetlinkSyscall;
   readonly #socket: NetlinkSocket;
   #netfilter: NetlinkSocket | undefined;
+  /** Only inside of a namespace, which nobody else changes in the moment that this lives. */
+  readonly #indexes: Map<string, number> | undefined;
 
-  constructor(syscall: NetlinkSyscall) {
+  constructor(syscall: NetlinkSyscall, isBrief = false) {
     this.#syscall = syscall;
+    this.#indexes = isBrief ? new Map() : undefined;
     this.#socket = new NetlinkSocket(syscall);
   }
 
   inNamespace<T>(path: string, body: (netlink: Netlink) => T): T {
     return this.#syscall.inNetworkNamespace(path, () => {
-      const inside = new LinuxNetlink(this.#syscall);
+      const inside = new LinuxNetlink(this.#syscall, true);
       try {
         return body(inside);
       } finally {
@@ -178,8 +181,9 @@ class LinuxNetlink implements Netlink {
   }
 
   #indexOf(name: string): number {
-    const index = this.linkIndex(name);
+    const index = this.#indexes?.get(name) ?? this.linkIndex(name);
     if (index === undefined) throw new SyscallError('get link', 'ENODEV', name);
+    this.#indexes?.set(name, index);
     return index;
   }
 
