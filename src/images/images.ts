@@ -92,7 +92,7 @@ export interface Images {
      * Moves the same layer's files, in overlay form, into an empty directory: spares unpacking it. False when they cannot
      * be moved.
      */
-    place?: (directory: string) => boolean;
+    place?: (directory: string) => Promise<boolean>;
     config: ImageConfig;
     reference?: string;
   }): Promise<Image>;

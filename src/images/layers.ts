@@ -39,7 +39,7 @@ export interface LayerSource {
   /** Waits for the blob. */
   ready?: (signal: AbortSignal) => Promise<void>;
   /** Moves the layer's files, in overlay form, into an empty directory; false when they cannot be moved. */
-  place?: (directory: string) => boolean;
+  place?: (directory: string) => Promise<boolean>;
 }
 
 export interface LayersOptions {
@@ -128,7 +128,7 @@ export class ImageLayers {
       try {
         await this.#snapshotter.createLayer(chainId, parent, async (directory, form) => {
           filled = true;
-          if (form === 'overlay' && layer.place?.(directory) === true) {
+          if (form === 'overlay' && (await layer.place?.(directory)) === true) {
             tarSizeBytes = blob.size;
             return;
           }

@@ -185,6 +185,18 @@ export class OverlaySnapshotter implements Snapshotter {
     yield* packChanges(this.#syscall, `${this.#existing(key)}/upper`);
   }
 
+  async takeChanges(key: string, directory: string): Promise<boolean> {
+    const own = this.#existing(key);
+    await this.#unmount(own);
+    try {
+      renameSync(`${own}/upper`, directory);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EXDEV') return false;
+      throw error;
+    }
+  }
+
   async usageBytes(key: string): Promise<number> {
     return treeSizeBytes(`${this.#existing(key)}/upper`);
   }

@@ -48,6 +48,11 @@ export interface Snapshotter {
   changes(key: string): Promise<{ path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
   /** The changes as a layer tar (whiteouts as `.wh.` names), for commit and build. Must not change meanwhile. */
   diff(key: string): AsyncIterable<Uint8Array>;
+  /**
+   * Unmounts the snapshot and moves what was written to it, in overlay form, into an empty directory; the snapshot is good
+   * for remove() alone then. False, and nothing moved, when that is another file system; absent where trees are copies.
+   */
+  takeChanges?(key: string, directory: string): Promise<boolean>;
   /** Bytes written to the active snapshot. */
   usageBytes(key: string): Promise<number>;
   /** Removes half-made layers and whatever is not in `keep` (keys of active snapshots); called at start. */

@@ -1,7 +1,8 @@
-import { closeSync, openSync, readSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, lstatSync, openSync, readSync, readlinkSync, type Stats } from 'node:fs';
 import {
   TreeWriter,
   ownedLocation,
+  parentOf,
   type IgnoreRules,
   type Owner,
   type TarHeader,
@@ -13,11 +14,6 @@ import { walkSource, type CopySource } from './copy-sources.ts';
 /** Bytes copied before the event loop gets a turn. */
 const TURN_BYTES = 8 * 1024 * 1024;
 
-export interface CopyTarget {
-  /** Real path in the root file system, relative; what the source becomes, or '' for its contents into the root. */
-  path: string;
-}
-
 /**
  * Writes sources into a root file system that nobody else writes to; links in it are followed as if it were the root, so
  * that nothing outside is touched.
@@ -27,12 +23,19 @@ export class TreeCopier {
   readonly #syscall: Syscall;
   readonly #signal: AbortSignal;
   readonly #chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
+  readonly #owner: Owner | undefined;
+  /** Parents that are seen to. */
+  readonly #known = new Set<string>();
   readonly #links = new Map<string, string>();
   readonly #buffer = Buffer.allocUnsafeSlow(256 * 1024);
   #sinceTurn = 0;
 
   constructor(options: {
+    /** Where to write. */
     root: string;
+    /** Layers below, top first, when `root` is a new layer's own directory; undefined for a whole tree. */
+    lowerDirectories?: readonly string[];
+    /** Of everything; undefined: as at the source. */
     owner: Owner | undefined;
     chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
     syscall: Syscall;
@@ -41,9 +44,12 @@ export class TreeCopier {
     this.#syscall = options.syscall;
     this.#signal = options.signal;
     this.#chmod = options.chmod;
+    this.#owner = options.owner;
+    const { lowerDirectories } = options;
+    // The owner is in each header, since the writer would give it to directories of the layers below, too.
     this.#writer = new TreeWriter(
       ownedLocation(options.root),
-      { form: 'plain', ...(options.owner === undefined ? {} : { owner: options.owner }) },
+      lowerDirectories === undefined ? { form: 'plain' } : { form: 'overlay', lowerDirectories },
       options.syscall,
     );
   }
@@ -72,6 +78,27 @@ export class TreeCopier {
     this.#writer.entry(header);
     if (content.length > 0) this.#writer.data(content, 0);
     this.#writer.end();
+  }
+
+  /**
+   * Makes the directories above a target that are not in the files below.
+   * @throws {EngineError} when something else is there
+   */
+  parents(view: string, target: string): void {
+    const missing: string[] = [];
+    for (let path = parentOf(target); path !== '' && !this.#known.has(path); path = parentOf(path)) {
+      this.#known.add(path);
+      let stat: Stats | undefined;
+      try {
+        stat = lstatSync(`${view}/${path}`, { throwIfNoEntry: false });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+      }
+      if (stat?.isDirectory() === true) break;
+      if (stat !== undefined) throw new EngineError('internal', `cannot copy to non-directory: /${path}`);
+      missing.push(path);
+    }
+    for (const path of missing.toReversed()) this.directory(path);
   }
 
   /** A directory that must be there. */
@@ -190,6 +217,7 @@ export class TreeCopier {
       xattrs: null,
       sparse: null,
       ...rest,
+      ...this.#owner,
     };
   }
 }

@@ -56,6 +56,7 @@ export class BuildRun {
   readonly #views = new Map<string, ImageView>();
   readonly #viewDirectory: string;
   #step = 0;
+  #directories = 0;
   readonly #usedArgs = new Set<string>();
 
   constructor(
@@ -310,6 +311,12 @@ export class BuildRun {
       config: { ...state.imageConfig, ...more, config: config ?? {} },
       makeLayer: undefined,
     });
+  }
+
+  /** A path of its own below the build's directory, on the file system of the layers. */
+  newDirectory(name: string): string {
+    this.#directories += 1;
+    return `${this.#viewDirectory}/${name}-${this.#directories}`;
   }
 
   newId(): string {

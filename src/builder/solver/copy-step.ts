@@ -17,7 +17,7 @@ import { parseChmod, resolveOwner } from '../ops/owner.ts';
 import { realPathIn } from '../ops/real-path.ts';
 import { nopText, type BuildRun } from './build-run.ts';
 import type { StageState } from './stage.ts';
-import { writableTree } from './writable-tree.ts';
+import { bareLayer, writableTree, type BareLayer } from './writable-tree.ts';
 
 /** COPY and ADD. */
 export async function copyStep(
@@ -71,30 +71,63 @@ export async function copyStep(
       ...(instruction.parents ? words : []),
     ],
     config: state.imageConfig,
-    makeLayer: () =>
-      writableTree(run, state, async (root) => {
+    makeLayer: async () => {
+      const archives = await archivesAmong(sources, instruction);
+      const copyAll = async (layer: BareLayer | { directory: string; view: string }): Promise<void> => {
+        const { view, directory } = layer;
         const { syscall } = run.services.parts;
-        const owner =
-          chown !== '' ? resolveOwner(syscall, root, chown) : tree.isContext ? { uid: 0, gid: 0 } : undefined;
-        const copier = new TreeCopier({ root, owner, chmod, syscall, signal: run.signal });
+        const fallback = tree.isContext ? { uid: 0, gid: 0 } : undefined;
+        const owner = chown === '' ? fallback : resolveOwner(syscall, view, chown);
+        const copier = new TreeCopier({
+          root: directory,
+          ...('lowerDirectories' in layer ? { lowerDirectories: layer.lowerDirectories } : {}),
+          owner,
+          chmod,
+          syscall,
+          signal: run.signal,
+        });
+        const place = new Destination(view, state.config.WorkingDir ?? '/', destination);
         try {
-          const place = new Destination(root, state.config.WorkingDir ?? '/', destination);
           for (const source of sources) {
-            if (instruction.kind === 'add' && instruction.unpack !== false && source.stat.isFile()) {
-              if (await extract(run, source, root, place.directory())) continue;
+            if (archives.has(source)) {
+              await extract(run, source, directory, place.directory());
+              continue;
             }
             const target = instruction.parents
               ? withParents(place, source, words)
               : place.of(source.stat, posix.basename(source.name));
+            copier.parents(view, target);
             await copier.source(source, target, exclude);
           }
-          for (const heredoc of heredocs) copier.text(place.of(undefined, heredoc.name), heredoc.content);
+          for (const heredoc of heredocs) {
+            const target = place.of(undefined, heredoc.name);
+            copier.parents(view, target);
+            copier.text(target, heredoc.content);
+          }
           copier.finish();
         } finally {
           copier.abort();
         }
-      }),
+      };
+      // An archive's members may lead through links of the files below: these must be seen where it is written.
+      return archives.size > 0
+        ? writableTree(run, state, (root) => copyAll({ directory: root, view: root }))
+        : bareLayer(run, state, copyAll);
+    },
   });
+}
+
+/** Local archives that ADD unpacks. */
+async function archivesAmong(
+  sources: readonly CopySource[],
+  instruction: CopyInstruction,
+): Promise<Set<CopySource>> {
+  const archives = new Set<CopySource>();
+  if (instruction.kind !== 'add' || instruction.unpack === false) return archives;
+  for (const source of sources) {
+    if (source.stat.isFile() && (await isArchive(source.path))) archives.add(source);
+  }
+  return archives;
 }
 
 function failed(name: string, why: string): EngineError {
@@ -161,9 +194,8 @@ function withParents(place: Destination, source: CopySource, words: readonly str
   return place.below(source.name);
 }
 
-/** ADD: unpacks a local archive (tar, plain or compressed) into a directory. @returns false when it is none */
-async function extract(run: BuildRun, source: CopySource, root: string, directory: string): Promise<boolean> {
-  if (!(await isArchive(source.path))) return false;
+/** ADD: unpacks a local archive (tar, plain or compressed) into a directory. */
+async function extract(run: BuildRun, source: CopySource, root: string, directory: string): Promise<void> {
   const writer = new TreeWriter(
     ownedLocation(root),
     { form: 'plain', base: directory },
@@ -180,7 +212,6 @@ async function extract(run: BuildRun, source: CopySource, root: string, director
   } finally {
     writer.abort();
   }
-  return true;
 }
 
 async function isArchive(path: string): Promise<boolean> {

@@ -8,7 +8,7 @@ import { parseStepMount, type StepMount } from '../ops/run-mounts.ts';
 import { inShell } from './apply-config.ts';
 import type { BuildRun } from './build-run.ts';
 import type { StageState } from './stage.ts';
-import type { StepLayer } from './step-maker.ts';
+import { snapshotLayer } from './writable-tree.ts';
 
 /** RUN: a command in a container on top of what is there. */
 export async function runStep(run: BuildRun, state: StageState, instruction: RunInstruction): Promise<void> {
@@ -65,11 +65,7 @@ export async function runStep(run: BuildRun, state: StageState, instruction: Run
         await snapshotter.remove(id);
         throw error;
       }
-      const layer: StepLayer = {
-        tar: snapshotter.diff(id),
-        [Symbol.asyncDispose]: () => snapshotter.remove(id),
-      };
-      return layer;
+      return snapshotLayer(snapshotter, id);
     },
   });
 }

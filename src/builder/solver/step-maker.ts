@@ -20,6 +20,8 @@ export interface Step {
 
 export interface StepLayer extends AsyncDisposable {
   tar: AsyncIterable<Uint8Array>;
+  /** Moves the files that the tar was made of; see Images.createFromLayer(). */
+  place?: (directory: string) => Promise<boolean>;
 }
 
 /** Turns steps into images, each made once: found in the cache, or awaited when another build is making it. */
@@ -84,7 +86,12 @@ export class StepMaker {
       ],
     };
     delete config.comment;
-    const image = await this.#images.createFromLayer({ parent: state.image, layer: tar, config });
+    const image = await this.#images.createFromLayer({
+      parent: state.image,
+      layer: tar,
+      config,
+      ...(layer?.place === undefined ? {} : { place: layer.place }),
+    });
     return image.id;
   }
 }

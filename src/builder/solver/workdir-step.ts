@@ -4,7 +4,7 @@ import { TreeCopier } from '../ops/copy-tree.ts';
 import { realPathIn } from '../ops/real-path.ts';
 import { nextWorkingDirectory } from './apply-config.ts';
 import { nopText, type BuildRun } from './build-run.ts';
-import { writableTree } from './writable-tree.ts';
+import { bareLayer } from './writable-tree.ts';
 import type { StageState } from './stage.ts';
 
 /** WORKDIR: the directory is made when it is missing. */
@@ -16,19 +16,21 @@ export async function workdirStep(run: BuildRun, state: StageState, value: strin
     inputs: [],
     config: { ...state.imageConfig, config: { ...state.config, WorkingDir: path } },
     makeLayer: () =>
-      writableTree(run, state, (root) => {
-        const real = realPathIn(root, path);
+      bareLayer(run, state, ({ directory, view, lowerDirectories }) => {
+        const real = realPathIn(view, path);
         if (real === '') return;
-        const stat = lstatSync(`${root}/${real}`, { throwIfNoEntry: false });
+        const stat = lstatSync(`${view}/${real}`, { throwIfNoEntry: false });
         if (stat?.isDirectory() === true) return;
         if (stat !== undefined) throw new EngineError('internal', `Cannot mkdir: ${path} is not a directory`);
         const copier = new TreeCopier({
-          root,
+          root: directory,
+          lowerDirectories,
           owner: undefined,
           chmod: undefined,
           syscall: parts.syscall,
           signal: run.signal,
         });
+        copier.parents(view, real);
         copier.directory(real);
         copier.finish();
       }),
