@@ -60,6 +60,11 @@ test('Images.push() sends an image as it was pulled, with the same digest', asyn
     registry.manifests.get('b/app/2')?.bytes,
     registry.manifests.get(`a/app/${image.digest}`)?.bytes,
   );
+  assert.deepEqual(store.events, [
+    `pull ${registry.domain}/a/app`,
+    `tag ${registry.domain}/b/app:2`,
+    `push ${registry.domain}/b/app`,
+  ]);
   assert.deepEqual(store.images.get(`${registry.domain}/b/app:2`).digests, [
     `${registry.domain}/a/app@${image.digest}`,
     `${registry.domain}/b/app@${image.digest}`,

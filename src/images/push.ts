@@ -71,7 +71,8 @@ export class ImagePush {
     }
     const [first] = tagged;
     if (first === undefined) return;
-    const shown = options.allTags === true ? familiarName(named) : familiarReference(first.reference);
+    const all = options.allTags === true && named.tag === undefined;
+    const shown = all ? familiarName(named) : familiarReference(first.reference);
     this.#store.publish('push', first.id, familiarName(named), shown);
   }
 

@@ -52,7 +52,7 @@ async function attempt(
   });
   const backoff = new Backoff(repository.retryOptions);
   let received = writer.sizeBytes;
-  onProgress?.(received);
+  if (received > 0) onProgress?.(received);
   while (received < descriptor.size) {
     const before = received;
     try {

@@ -1,3 +1,4 @@
+import { EngineError, isEngineError } from '../errors/index.ts';
 import type { RegistryCredentials } from './credentials.ts';
 import type { Host } from './hosts.ts';
 import { parseReference } from '../spec/index.ts';
@@ -52,11 +53,17 @@ export async function search(
         ...(signal === undefined ? {} : { signal }),
       });
       const text = await readText(response.body, maxAnswerBytes);
-      if (response.status >= 400) throw registryError(response, text);
+      if (response.status >= 400) {
+        throw new EngineError('internal', `Unexpected status code ${response.status}`, {
+          cause: registryError(response, text),
+        });
+      }
       return parseResults(text);
     } catch (error) {
       signal?.throwIfAborted();
       last = error;
+      // It answered: another scheme would too.
+      if (isEngineError(error) && error.kind === 'internal') throw error;
     }
   }
   throw last;

@@ -87,7 +87,7 @@ export class Transport implements Disposable {
     let { url } = request;
     let headers: Record<string, string> = { 'User-Agent': this.#userAgent, ...request.headers };
     for (let redirects = 0; ; redirects += 1) {
-      const response = await this.#once({ ...request, url, headers });
+      const response = await this.#once({ ...request, url, headers, isRedirected: redirects > 0 });
       const { location } = response.headers;
       const moved = [301, 302, 303, 307, 308].includes(response.status) && location !== undefined;
       if (!moved || (request.method !== 'GET' && request.method !== 'HEAD')) return response;
@@ -111,7 +111,9 @@ export class Transport implements Disposable {
     this.#agents.clear();
   }
 
-  async #once(request: HttpRequest & { headers: Record<string, string> }): Promise<HttpResponse> {
+  async #once(
+    request: HttpRequest & { headers: Record<string, string>; isRedirected: boolean },
+  ): Promise<HttpResponse> {
     for (let attempt = 0; ; attempt += 1) {
       const { url, method, headers, body, signal } = request;
       signal?.throwIfAborted();
@@ -157,11 +159,16 @@ export class Transport implements Disposable {
     }
   }
 
-  #failed(request: HttpRequest, text: string, errno: string, cause?: unknown): ConnectionError {
-    const { label, method, url } = request;
+  #failed(
+    request: HttpRequest & { isRedirected?: boolean },
+    text: string,
+    errno: string,
+    cause?: unknown,
+  ): ConnectionError {
+    const { label, method, url, isRedirected = false } = request;
     const verb = label ?? method.charAt(0) + method.slice(1).toLowerCase();
     // A redirect's query may carry a signature that stands for credentials.
-    const shown = `${url.origin}${url.pathname}`;
+    const shown = `${url.origin}${url.pathname}${isRedirected ? '' : url.search}`;
     return new ConnectionError(`${verb} "${shown}": ${text}`, errno, cause);
   }
 
