@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { EngineError, isEngineError } from '../errors/index.ts';
 import { parseReference, withDefaultTag, familiarReference, type Digest } from '../spec/index.ts';
@@ -12,10 +13,14 @@ import { BuildCache } from './solver/cache.ts';
 import { pruneCache } from './solver/prune.ts';
 import { StepMaker } from './solver/step-maker.ts';
 
+/** Directories of more names are deleted by another process. */
+const SMALL_DIRECTORY_NAMES = 64;
+
 /** Builds on this machine, with the engine's own rooms. */
 export class LocalBuilder implements Builder {
   readonly #services: BuildServices;
   readonly #contexts: string;
+  readonly #removals = new Set<Promise<void>>();
   readonly #running = new Map<AbortController, { buildId: string; done: Promise<unknown> }>();
 
   constructor(parts: BuilderParts, options: BuilderOptions) {
@@ -86,8 +91,23 @@ export class LocalBuilder implements Builder {
       }
       return { imageId };
     } finally {
-      rmSync(directory, { recursive: true, force: true });
+      this.#discard(directory);
     }
+  }
+
+  /** Deletes a build's directory without making anybody wait when it holds many files. */
+  #discard(directory: string): void {
+    const context = `${directory}/context`;
+    const names = existsSync(context) ? readdirSync(context, { withFileTypes: true }) : [];
+    if (names.length < SMALL_DIRECTORY_NAMES && names.every((entry) => !entry.isDirectory())) {
+      rmSync(directory, { recursive: true, force: true });
+      return;
+    }
+    const removal = new Promise<void>((resolve) => {
+      execFile('rm', ['-rf', '--one-file-system', '--', directory], () => resolve());
+    });
+    this.#removals.add(removal);
+    void removal.then(() => this.#removals.delete(removal));
   }
 
   cancel(buildId: string): void {
@@ -104,6 +124,7 @@ export class LocalBuilder implements Builder {
   async close(): Promise<void> {
     for (const controller of this.#running.keys()) controller.abort();
     await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
+    await Promise.all(this.#removals);
   }
 }
 
