@@ -16,6 +16,12 @@ const keepEndedMs = 5 * 60_000;
 
 const cannotInvoke = 126;
 
+/**
+ * Clients ask for the exit code as soon as the output ends, and take a session that still runs for one that ended well. So
+ * the end waits for the exit, but no longer than this: a process may close its output and go on.
+ */
+const awaitExitMs = 1000;
+
 /** An exec session in memory. */
 export class ExecEntry {
   readonly record: ExecRecord;
@@ -105,6 +111,7 @@ export async function startExec(
         detachKeys: parseDetachKeys(request.detachKeys),
         replay: null,
         live: true,
+        beforeEnd: () => within(task.exited, awaitExitMs),
         onDetach: () => table.publish(entry, 'exec_detach', { execID: record.id }),
         onClosed: () => undefined,
       });
@@ -118,6 +125,17 @@ export async function startExec(
   }
   watchExec(table, entry, exec, task);
   return session;
+}
+
+/** Resolves when `promise` does, or after `limitMs`. */
+function within(promise: Promise<unknown>, limitMs: number): Promise<void> {
+  const { promise: over, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, limitMs);
+  void promise.then(() => {
+    clearTimeout(timer);
+    resolve();
+  });
+  return over;
 }
 
 async function runExec(

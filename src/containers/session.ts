@@ -17,6 +17,8 @@ export interface SessionOptions {
   replay: (() => AsyncIterable<LogEntry[]>) | null;
   /** False: ends after the replay. */
   live: boolean;
+  /** The end of the output is told after this, e.g. when the exit code is known too. */
+  beforeEnd?: () => Promise<void>;
   onDetach: () => void;
   /** Called once when the session is over for whatever reason. */
   onClosed: () => void;
@@ -161,6 +163,12 @@ export class ContainerSession implements AttachSession {
   /** What the replay or a client that has not begun still has to get comes before the end. */
   #streamsEnded(error: Error | undefined): void {
     const reason = error === undefined ? { detached: false } : { detached: false, error };
+    const { beforeEnd } = this.#options;
+    if (beforeEnd === undefined) this.#endWith(reason);
+    else void beforeEnd().then(() => this.#endWith(reason));
+  }
+
+  #endWith(reason: { detached: boolean; error?: Error }): void {
     if (!this.#begun || this.#replaying) this.#pendingEnd ??= reason;
     else this.#finish(reason);
   }

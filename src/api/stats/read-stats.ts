@@ -8,6 +8,8 @@ export interface StatsSample {
   cpuNanos: number;
   cpuUserNanos: number;
   cpuSystemNanos: number;
+  /** By processor; only cgroup v1 tells. */
+  cpuNanosByProcessor: number[] | undefined;
   throttling: { periods: number; throttledPeriods: number; throttledNanos: number };
   /** Time all processors spent since boot, without idle and I/O wait subtracted: the base of CPU percentages. */
   systemCpuNanos: number;
@@ -94,6 +96,7 @@ function readV1(directories: ReadonlyMap<string, string>, memoryTotalBytes: numb
     cpuNanos: Number(file('cpuacct', 'cpuacct.usage')),
     cpuUserNanos: (cpuAccount['user'] ?? 0) * nanosPerTick,
     cpuSystemNanos: (cpuAccount['system'] ?? 0) * nanosPerTick,
+    cpuNanosByProcessor: file('cpuacct', 'cpuacct.usage_percpu').trim().split(/\s+/).map(Number),
     throttling: {
       periods: cpuStat['nr_periods'] ?? 0,
       throttledPeriods: cpuStat['nr_throttled'] ?? 0,
@@ -130,6 +133,7 @@ function readV2(directory: string, memoryTotalBytes: number): CgroupPart {
     cpuNanos: micros('usage_usec'),
     cpuUserNanos: micros('user_usec'),
     cpuSystemNanos: micros('system_usec'),
+    cpuNanosByProcessor: undefined,
     throttling: {
       periods: cpuStat['nr_periods'] ?? 0,
       throttledPeriods: cpuStat['nr_throttled'] ?? 0,

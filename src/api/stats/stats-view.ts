@@ -56,6 +56,7 @@ function cpuView(sample: StatsSample | undefined): Record<string, unknown> {
   return {
     cpu_usage: {
       total_usage: sample?.cpuNanos ?? 0,
+      ...(sample?.cpuNanosByProcessor === undefined ? {} : { percpu_usage: sample.cpuNanosByProcessor }),
       usage_in_kernelmode: sample?.cpuSystemNanos ?? 0,
       usage_in_usermode: sample?.cpuUserNanos ?? 0,
     },
