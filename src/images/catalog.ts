@@ -31,8 +31,8 @@ export interface ImageRecord {
   layers: LayerRecord[];
   /** The manifest it came with, whose layers are the blobs above; null when it came without. */
   manifest: Descriptor | null;
-  /** The index that the manifest was chosen from, kept as it was pulled. */
-  index?: Descriptor;
+  /** The indexes that the manifest was chosen from, kept as they were pulled. */
+  indexes?: Descriptor[];
   parent: string;
   lastTaggedAtMs: number | null;
   /**
@@ -216,7 +216,7 @@ export class ImageCatalog {
     const layers = chainIds(config.rootfs.diff_ids).toReversed();
     const blobs = [id, ...record.layers.map((layer) => layer.blob.digest)];
     if (record.manifest !== null) blobs.push(record.manifest.digest);
-    if (record.index !== undefined) blobs.push(record.index.digest);
+    for (const index of record.indexes ?? []) blobs.push(index.digest);
     return [
       ...layers.map((digest) => ({ kind: 'layer' as const, digest })),
       ...blobs.map((digest) => ({ kind: 'blob' as const, digest })),

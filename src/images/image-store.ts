@@ -1,7 +1,7 @@
 import type { ContentStore } from '../content/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
-import type { Digest, ImageConfig, Reference } from '../spec/index.ts';
+import type { Descriptor, Digest, ImageConfig, Reference } from '../spec/index.ts';
 import { storeBytes } from './archive-files.ts';
 import type { ImageCatalog, ImageRecord } from './catalog.ts';
 import type { FoundImage } from './docker-archive.ts';
@@ -56,7 +56,7 @@ export class ImageStore {
     const record: ImageRecord = {
       layers,
       manifest,
-      ...(found.index === undefined ? {} : { index: found.index.descriptor }),
+      ...(found.index === undefined ? {} : { indexes: [found.index.descriptor] }),
       parent: found.parent,
       lastTaggedAtMs: null,
     };
@@ -74,8 +74,10 @@ export class ImageStore {
         const known = this.catalog.record(id);
         if (known === undefined || known.heldBy !== undefined || known.manifest === null) {
           this.catalog.put(id, config, merge(known, record));
-        } else if (known.index === undefined && record.index !== undefined) {
-          this.catalog.put(id, config, { ...known, index: record.index });
+        } else if (known.manifest.digest === record.manifest?.digest) {
+          const indexes = union(known.indexes, record.indexes);
+          if (indexes.length > (known.indexes?.length ?? 0))
+            this.catalog.put(id, config, { ...known, indexes });
         }
         for (const reference of references) {
           const previous = this.catalog.referenced(reference);
@@ -117,4 +119,8 @@ function merge(known: ImageRecord | undefined, record: ImageRecord): ImageRecord
     parent: known.parent === '' ? record.parent : known.parent,
     lastTaggedAtMs: known.lastTaggedAtMs,
   };
+}
+
+function union(known: readonly Descriptor[] = [], more: readonly Descriptor[] = []): Descriptor[] {
+  return [...known, ...more.filter(({ digest }) => known.every((other) => other.digest !== digest))];
 }

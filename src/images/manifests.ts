@@ -15,11 +15,16 @@ export function parseManifest(bytes: Uint8Array, name: string): { config: Descri
 
 /** Reads an index from outside: the entries that are images. @throws {EngineError} `invalid-parameter` */
 export function parseIndexEntries(bytes: Uint8Array, name: string): Descriptor[] {
-  const what = `index ${name}`;
-  return list(parseJson(bytes, what), 'manifests', what).filter(
+  return parseAllEntries(bytes, name).filter(
     // A builder puts attestations beside the images.
     ({ annotations }) => annotations?.['vnd.docker.reference.type'] === undefined,
   );
+}
+
+/** With the attestations. */
+export function parseAllEntries(bytes: Uint8Array, name: string): Descriptor[] {
+  const what = `index ${name}`;
+  return list(parseJson(bytes, what), 'manifests', what);
 }
 
 function list(value: unknown, member: 'manifests' | 'layers', what: string): Descriptor[] {

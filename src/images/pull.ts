@@ -136,7 +136,7 @@ export class ImagePull {
     return {
       id,
       config: catalog.view(id).config,
-      record: fits && index !== undefined ? { ...record, index: index.descriptor } : record,
+      record: fits && index !== undefined ? { ...record, indexes: [index.descriptor] } : record,
       references: [],
     };
   }

@@ -80,10 +80,10 @@ test('Images.push() compresses plain layers the same way each time', async () =>
     await bed.store.images.tag('app:1', `${bed.registry.domain}/app`, '');
     for (let round = 0; round < 2; round += 1) {
       const messages = await bed.push('app');
-      const aux = messages.at(-1)?.aux as { Tag: string; Digest: string; Size: number };
-      assert.equal(aux.Tag, 'latest');
-      assert.equal(aux.Size, bed.registry.manifests.get('app/latest')?.bytes.length);
-      digests.push(aux.Digest);
+      const aux = messages.at(-1)?.aux as { Tag: string; Digest: string; Size: number } | undefined;
+      assert.equal(aux?.Tag, 'latest');
+      assert.equal(aux?.Size, bed.registry.manifests.get('app/latest')?.bytes.length);
+      digests.push(aux?.Digest);
     }
     assert.ok(lines(await bed.push('app')).some((line) => line.endsWith(': Layer already exists')));
     // The compressed form is the registry's alone.
@@ -137,4 +137,49 @@ test("Images.push() fails in Docker's words", async () => {
   await assert.rejects(bed.push('app:1'), {
     message: 'denied: requested access to the resource is denied',
   });
+});
+
+test('Images.push() sends an index whole when all of it can be had, else the platform alone', async () => {
+  await using bed = await bench();
+  await using elsewhere = await TestRegistry.start();
+  const { registry, store } = bed;
+  const type = 'application/vnd.oci.image.index.v1+json';
+  const images = ['amd64', 'arm64'].map((architecture) => ({
+    architecture,
+    ...registry.addImage('multi', '', [randomBytes(50)], { architecture }),
+  }));
+  const index = registry.addManifest(
+    'multi',
+    '1',
+    {
+      schemaVersion: 2,
+      mediaType: type,
+      manifests: images.map(({ architecture, digest, size }) => ({
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        digest,
+        size,
+        platform: { os: 'linux', architecture },
+      })),
+    },
+    type,
+  );
+  const digestOfPush = async (name: string): Promise<string | undefined> => {
+    const messages: ImageProgress[] = [];
+    await store.images.push(name, { onProgress: (progress) => messages.push(progress) });
+    return (messages.at(-1)?.aux as { Digest: string } | undefined)?.Digest;
+  };
+  const pull = async (architecture: string): Promise<void> =>
+    store.images.pull(`${registry.domain}/multi:1`, { platform: { os: 'linux', architecture } });
+  await pull('amd64');
+  // In the same registry what is not here is mounted.
+  await store.images.tag(`${registry.domain}/multi:1`, `${registry.domain}/copy`, '1');
+  assert.equal(await digestOfPush(`${registry.domain}/copy:1`), index.digest);
+  for (const { digest } of images) assert.ok(registry.manifests.has(`copy/${digest}`));
+  // To another registry only what is here can go.
+  await store.images.tag(`${registry.domain}/multi:1`, `${elsewhere.domain}/part`, '1');
+  assert.equal(await digestOfPush(`${elsewhere.domain}/part:1`), images[0]?.digest);
+  await pull('arm64');
+  await store.images.tag(`${registry.domain}/multi:1`, `${elsewhere.domain}/whole`, '1');
+  assert.equal(await digestOfPush(`${elsewhere.domain}/whole:1`), index.digest);
+  for (const { digest } of images) assert.ok(elsewhere.manifests.has(`whole/${digest}`));
 });

@@ -1,8 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { EngineError, isEngineError } from '../errors/index.ts';
-import { Backoff, RegistryError, type Registries, type Repository } from '../registry/index.ts';
 import {
-  digestOf,
+  Backoff,
+  RegistryError,
+  type Registries,
+  type RegistryCredentials,
+  type Repository,
+} from '../registry/index.ts';
+import {
   familiarName,
   familiarReference,
   mediaTypes,
@@ -18,14 +23,15 @@ import type { ImageStore } from './image-store.ts';
 import type { ImageProgress, PushOptions } from './images.ts';
 import type { LayerSources } from './layer-sources.ts';
 import type { Lease } from './leases.ts';
-import { parseManifest } from './manifests.ts';
 import { progressOf, throttled } from './progress-text.ts';
 import { Slots, shortId } from './pull-downloads.ts';
+import { pushIndex, putManifest, type Manifest } from './push-index.ts';
 
 interface PushContext {
   repository: Repository;
   reference: Reference;
   lease: Lease;
+  credentials: RegistryCredentials;
   tell: (progress: ImageProgress) => void;
   signal: AbortSignal;
 }
@@ -49,11 +55,12 @@ export class ImagePush {
     if (named.digest !== undefined) {
       throw new EngineError('invalid-parameter', 'cannot push a digest reference');
     }
+    const { credentials = {} } = options;
     const tell = (progress: ImageProgress): void => options.onProgress?.(progress);
     tell({ status: `The push refers to repository [${repositoryName(named)}]` });
     const repository = this.#registries.repository(named, {
       actions: 'pull,push',
-      ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+      credentials,
     });
     const tagged = this.#tagged(named, options.allTags === true);
     const failure = new AbortController();
@@ -63,7 +70,7 @@ export class ImagePush {
       for (const { reference, id } of tagged) {
         await using lease = this.#store.leases.open();
         for (const shared of this.#store.catalog.shared(id)) await lease.hold(shared);
-        await this.#pushOne(id, { repository, reference, lease, tell, signal }, failure);
+        await this.#pushOne(id, { repository, reference, lease, credentials, tell, signal }, failure);
       }
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -96,6 +103,32 @@ export class ImagePush {
 
   async #pushOne(id: Digest, context: PushContext, failure: AbortController): Promise<void> {
     const { repository, reference, tell, signal } = context;
+    const { catalog } = this.#store;
+    const own = await this.#pushContent(id, context, failure);
+    const index = await pushIndex(this.#store, id, {
+      repository,
+      reference,
+      signal,
+      own,
+      other: (image) => this.#pushContent(image, context, failure),
+      sourceOf: (from) => this.#registries.repository(from, { credentials: context.credentials }),
+      hold: (shared) => context.lease.hold(shared),
+    });
+    const { bytes, mediaType } = index ?? own;
+    const tag = reference.tag ?? 'latest';
+    const digest = await putManifest(repository, tag, { bytes, mediaType }, signal);
+    const { domain, path } = reference;
+    catalog.transaction(() => {
+      const named = { domain, path, digest };
+      if (catalog.referenced(named) !== id) catalog.setReference(named, id, this.#store.nowMs());
+    });
+    tell({ status: `${tag}: digest: ${digest} size: ${bytes.length}` });
+    tell({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: bytes.length } });
+  }
+
+  /** Sees to it that the repository has an image's layers and configuration; gives its manifest. */
+  async #pushContent(id: Digest, context: PushContext, failure: AbortController): Promise<Manifest> {
+    const { repository, tell, signal } = context;
     const { catalog, content } = this.#store;
     const { config } = catalog.view(id);
     const record = catalog.record(id);
@@ -105,13 +138,12 @@ export class ImagePush {
     for (const diffId of diffIds.toReversed()) tell(progressOf(shortId(diffId), 'Preparing'));
     const configBytes = await content.read(id);
     const original = record.manifest === null ? null : await content.read(record.manifest.digest);
-    const known = original === null ? null : parseManifest(original, id).layers;
     const pushed = await Promise.allSettled(
       diffIds.map(async (diffId, index) => {
         const stored = record.layers[index]?.blob;
         try {
           if (stored === undefined) throw new EngineError('data-loss', `layer ${diffId} is not there`);
-          return await this.#pushLayer(diffId, stored, known !== null, context);
+          return await this.#pushLayer(diffId, stored, original !== null, context);
         } catch (error) {
           failure.abort(error);
           throw error;
@@ -124,20 +156,10 @@ export class ImagePush {
     if (!(await repository.hasBlob(id, signal))) {
       await this.#upload(repository, id, configBytes.length, signal, () => undefined);
     }
-    const bytes = original ?? encodeManifest(id, configBytes.length, layers);
-    const mediaType = record.manifest?.mediaType ?? mediaTypes.dockerManifest;
-    const tag = reference.tag ?? 'latest';
-    const digest = await repository.putManifest(tag, mediaType, bytes, signal);
-    if (digest !== digestOf(bytes)) {
-      throw new EngineError('data-loss', `the registry stored another manifest than was sent: ${digest}`);
-    }
-    const { domain, path } = reference;
-    catalog.transaction(() => {
-      const named = { domain, path, digest };
-      if (catalog.referenced(named) !== id) catalog.setReference(named, id, this.#store.nowMs());
-    });
-    tell({ status: `${tag}: digest: ${digest} size: ${bytes.length}` });
-    tell({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: bytes.length } });
+    return {
+      bytes: original ?? encodeManifest(id, configBytes.length, layers),
+      mediaType: record.manifest?.mediaType ?? mediaTypes.dockerManifest,
+    };
   }
 
   /** Sees to it that the repository has a layer; gives its blob there. */

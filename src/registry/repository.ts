@@ -206,6 +206,15 @@ export class Repository {
     }
   }
 
+  async hasManifest(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    try {
+      return (await this.resolve(digest, signal)) !== undefined;
+    } catch (error) {
+      if (error instanceof RegistryError && error.status === 404) return false;
+      throw error;
+    }
+  }
+
   /**
    * Begins an upload, with a try to take the blob over from another repository of the registry.
    * @returns where to upload to, or null when the blob was mounted

@@ -10,7 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 import { DockerRegistry, missingPrograms, registryUser } from '../fixtures/docker-registry.ts';
-import { TestRegistry } from '../fixtures/registry.ts';
+import { TestRegistry, sha256 } from '../fixtures/registry.ts';
 
 const missing = missingPrograms('docker', 'docker-registry', 'skopeo', 'openssl');
 const reason = missing === undefined ? '' : ` (skipped: ${missing})`;
@@ -127,7 +127,7 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
     }
   });
 
-  test('an index for two platforms is pulled by platform', async () => {
+  test('an index for two platforms is pulled by platform, and goes back unchanged', async () => {
     login();
     await using source = await TestRegistry.start();
     const type = 'application/vnd.oci.image.index.v1+json';
@@ -158,6 +158,10 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
       assert.ok(output.includes(`Digest: ${index.digest}`));
       assert.equal(works(['inspect', '-f', '{{.Id}}', `${registry.domain}/multi`]).trim(), configDigest);
     }
+    works(['tag', `${registry.domain}/multi`, `${registry.domain}/back/multi:1`]);
+    assert.equal(digestIn(works(['push', `${registry.domain}/back/multi:1`])), index.digest);
+    const raw = skopeo('inspect', '--raw', ...read, remote('back/multi:1'));
+    assert.equal(sha256(Buffer.from(raw)), index.digest);
     const blobs = readdirSync(join(daemon.dataRoot, 'content/blobs/sha256'));
     assert.ok(blobs.includes(index.digest.slice(7)), 'the index is kept');
   });
