@@ -29,6 +29,10 @@ export function renameContainer(table: ContainerTable, entry: ContainerEntry, ne
   }
   table.names.release(oldName, entry.id);
   table.parts.networks.rename(entry.id, record.name);
+  for (const endpoint of Object.values(record.networks)) {
+    endpoint.DNSNames = endpoint.DNSNames?.map((known) => (known === oldName ? record.name : known)) ?? null;
+  }
+  table.save(entry);
   renameLinks(table, entry);
   table.publish(entry, 'rename', { oldName: `/${oldName}` });
 }

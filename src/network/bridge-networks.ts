@@ -78,6 +78,7 @@ export class BridgeNetworks implements Networks {
       allocator: new PortAllocator(syscall),
       firewall: this.#firewall,
       records: records.collection('network-ports'),
+      forgetUdpFlows: (ports) => this.#netlink.forgetUdpFlows(ports),
       onFailure: (message) => this.#note(message),
     });
     this.#names = new NameServers({

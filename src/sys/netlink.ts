@@ -56,6 +56,11 @@ export interface Netlink {
   addNeighbour(link: string, address: string, mac: string): void;
   /** True when nftables has this table of the family `inet`. */
   firewallTableExists(name: string): boolean;
+  /**
+   * UDP flows to these ports of any address are looked up in the firewall's rules again with their next packet. (A flow is
+   * translated as its first packet was; a client that goes on sending would never notice new rules.)
+   */
+  forgetUdpFlows(ports: ReadonlySet<number>): void;
   /** Closes the socket. */
   close(): void;
 }

@@ -89,6 +89,26 @@ function lifeTests(world: NetworkWorld): void {
     assert.deepEqual(seen, ['honest']);
   });
 
+  test('a client of a UDP port that never stops sending reaches the container that comes, and the next', async () => {
+    const client = world.sendForever(world.hostAddress, 5353);
+    try {
+      for (const name of ['first', 'second']) {
+        await world.run('--name', name, '--network', 'bridge', '-p', '5353:53/udp');
+        // Another address each time.
+        await world.run('--name', `${name}-neighbour`);
+        await world.serveUdp(name, 53);
+        client.seen.length = 0;
+        await world.until(() => client.seen.length > 0, 3000);
+        assert.equal(client.seen[0], world.neighbourAddress);
+        // Its socket would keep the namespace.
+        world.stopServers();
+        await world.ok('rm', '-f', name);
+      }
+    } finally {
+      client.stop();
+    }
+  });
+
   test('rules that somebody flushed are written again with the next container', async () => {
     await world.run('--name', 'web', '-p', '8080:80');
     await world.serveTcp('web', 80);

@@ -24,18 +24,21 @@ export class PublishedPorts {
   readonly #firewall: Firewall;
   readonly #collection: RecordCollection<PublishedRecord>;
   readonly #records = new Map<string, PublishedRecord>();
+  readonly #forgetUdpFlows: (ports: ReadonlySet<number>) => void;
   readonly #onFailure: (message: string) => void;
 
   constructor(parts: {
     allocator: PortAllocator;
     firewall: Firewall;
     records: RecordCollection<PublishedRecord>;
+    forgetUdpFlows: (ports: ReadonlySet<number>) => void;
     /** Told of what nobody waits for. */
     onFailure: (message: string) => void;
   }) {
     this.#allocator = parts.allocator;
     this.#firewall = parts.firewall;
     this.#collection = parts.records;
+    this.#forgetUdpFlows = parts.forgetUdpFlows;
     this.#onFailure = parts.onFailure;
     for (const [id, record] of this.#collection.entries()) this.#records.set(id, record);
   }
@@ -78,6 +81,7 @@ export class PublishedPorts {
       this.#collection.put(containerId, record);
       this.#records.set(containerId, record);
       await this.#firewall.open(target.bridge, forwardsOf(record));
+      this.#redirectFlows(ports);
     } catch (error) {
       await this.withdraw(containerId);
       throw error instanceof EngineError ? error : new EngineError('internal', errorMessage(error));
@@ -96,6 +100,7 @@ export class PublishedPorts {
     this.#allocator.release(record.ports);
     // The table may have been flushed by somebody, or gone with its bridge.
     await shut.catch(() => {});
+    this.#redirectFlows(record.ports);
   }
 
   /** The same ports lead elsewhere: the container's main network changed. */
@@ -112,6 +117,18 @@ export class PublishedPorts {
         .catch((error: unknown) => this.#onFailure(`cannot publish ports: ${errorMessage(error)}`));
     }
     await shut;
+    this.#redirectFlows(record.ports);
+  }
+
+  /** Connections of TCP end with their container; a client of UDP just goes on. */
+  #redirectFlows(ports: readonly PublishedPort[]): void {
+    const udp = new Set(ports.flatMap(({ protocol, hostPort }) => (protocol === 'udp' ? hostPort : [])));
+    if (udp.size === 0) return;
+    try {
+      this.#forgetUdpFlows(udp);
+    } catch (error) {
+      this.#onFailure(`cannot redirect UDP clients: ${errorMessage(error)}`);
+    }
   }
 }
 

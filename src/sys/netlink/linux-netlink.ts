@@ -10,6 +10,7 @@ import {
   readRoute,
   routeMessage,
 } from './address-message.ts';
+import { deleteFlowMessage, dumpFlowsMessage, readUdpFlow } from './conntrack-message.ts';
 import {
   createBridgeMessage,
   createVethMessage,
@@ -172,6 +173,23 @@ class LinuxNetlink implements Netlink {
     } catch (error) {
       if (error instanceof SyscallError && error.errno === 'ENOENT') return false;
       throw error;
+    }
+  }
+
+  forgetUdpFlows(ports: ReadonlySet<number>): void {
+    const netfilter = (this.#netfilter ??= new NetlinkSocket(this.#syscall, netlinkProtocol.netfilter));
+    const tuples: Buffer[] = [];
+    netfilter.request(dumpFlowsMessage(), 'list flows', 'udp', ({ payload }) => {
+      const flow = readUdpFlow(payload);
+      if (flow !== undefined && ports.has(flow.port)) tuples.push(flow.tuple);
+    });
+    for (const tuple of tuples) {
+      try {
+        netfilter.request(deleteFlowMessage(tuple), 'delete flow', 'udp');
+      } catch (error) {
+        // It ended by itself meanwhile.
+        if (!(error instanceof SyscallError && error.errno === 'ENOENT')) throw error;
+      }
     }
   }
 
