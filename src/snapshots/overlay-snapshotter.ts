@@ -23,6 +23,7 @@ import { LayerStore } from './layer-store.ts';
 import type { Snapshotter } from './snapshotter.ts';
 import { Trash } from './trash.ts';
 import { treeSizeBytes } from './tree-size.ts';
+import { removeUntouched } from './untouched-tree.ts';
 
 export interface SnapshotterParts {
   /** `<data root>/overlay2` or `<data root>/vfs`. */
@@ -156,7 +157,7 @@ export class OverlaySnapshotter implements Snapshotter {
   async remove(key: string): Promise<void> {
     const directory = this.#directory(key);
     await this.#unmount(directory);
-    this.#trash.discard(directory);
+    if (!removeUntouched(directory)) this.#trash.discard(directory);
   }
 
   active(): string[] {
