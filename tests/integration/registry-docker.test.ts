@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
@@ -10,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 import { DockerRegistry, missingPrograms, registryUser } from '../fixtures/docker-registry.ts';
-import { TestRegistry, sha256 } from '../fixtures/registry.ts';
+import { TestRegistry, sha256, type Fault } from '../fixtures/registry.ts';
 
 const missing = missingPrograms('docker', 'docker-registry', 'skopeo', 'openssl');
 const reason = missing === undefined ? '' : ` (skipped: ${missing})`;
@@ -209,6 +210,79 @@ describe(
     });
   },
 );
+
+describe('a registry that fails', () => {
+  let daemon: TestDaemon;
+  const left = (): string[] =>
+    ['content/blobs/sha256', 'content/ingest', 'overlay2/layers']
+      .map((path) => join(daemon.dataRoot, path))
+      .filter((path) => existsSync(path))
+      .flatMap((path) => readdirSync(path));
+  const pull = async (registry: TestRegistry): Promise<string> =>
+    (await daemon.call('POST', `/images/create?fromImage=${registry.domain}/app&tag=latest`)).text;
+  const images = async (): Promise<{ Id: string }[]> =>
+    (await daemon.call('GET', '/images/json')).body as { Id: string }[];
+  const layer = (): Buffer => Buffer.concat([tarFile('data', randomBytes(200_000)), Buffer.alloc(1024)]);
+
+  before(async () => {
+    daemon = await TestDaemon.start();
+  });
+  after(() => daemon?.dispose());
+
+  test('a connection dropped at each tenth of a layer is gone on with', async () => {
+    for (let tenth = 0; tenth < 10; tenth += 1) {
+      await using registry = await TestRegistry.start();
+      const image = registry.addImage('app', 'latest', [layer(), layer()]);
+      const dropped = new Set<string>();
+      registry.fault = ({ path }) => {
+        if (!image.layerDigests.some((digest) => path.includes(digest)) || dropped.has(path))
+          return undefined;
+        dropped.add(path);
+        return { kind: 'drop', afterBytes: 20_000 * tenth };
+      };
+      assert.match(await pull(registry), /Downloaded newer image/);
+      assert.equal(dropped.size, 2);
+      assert.deepEqual(
+        (await images()).map(({ Id }) => Id),
+        [image.configDigest],
+      );
+      await daemon.call('DELETE', `/images/${image.configDigest}?force=1`);
+      assert.deepEqual(left(), []);
+    }
+  });
+
+  test('what stays wrong is an error, and nothing is left behind', async () => {
+    for (const [fault, text] of [
+      [{ kind: 'corrupt', atByte: 50_000 }, /filesystem layer verification failed/],
+      [{ kind: 'longer', bytes: 1 }, /filesystem layer verification failed/],
+      [{ kind: 'status', status: 404, body: '{"errors":[{"code":"BLOB_UNKNOWN"}]}' }, /blob unknown/],
+      [{ kind: 'status', status: 401 }, /unauthorized: authentication required/],
+    ] as [Fault, RegExp][]) {
+      await using registry = await TestRegistry.start();
+      const image = registry.addImage('app', 'latest', [layer(), layer()]);
+      registry.fault = ({ path }) => (path.includes(image.layerDigests[1] ?? '') ? fault : undefined);
+      assert.match(await pull(registry), text);
+      assert.deepEqual(await images(), []);
+      assert.deepEqual(left(), []);
+    }
+  });
+
+  test('a client that goes away ends its pull', async () => {
+    await using registry = await TestRegistry.start();
+    const image = registry.addImage('app', 'latest', [layer()]);
+    registry.fault = ({ path }) =>
+      path.includes(image.layerDigests[0] ?? '')
+        ? { kind: 'slow', chunkBytes: 1000, pauseMs: 50 }
+        : undefined;
+    const path = `/images/create?fromImage=${registry.domain}/app&tag=latest`;
+    const sent = request({ socketPath: daemon.socket, method: 'POST', path });
+    sent.on('error', () => undefined).end();
+    await until(() => left().some((name) => name.startsWith('part-')));
+    sent.destroy();
+    await until(() => left().length === 0);
+    assert.deepEqual(await images(), []);
+  });
+});
 
 async function until(condition: () => boolean): Promise<void> {
   for (let tries = 0; !condition(); tries += 1) {
