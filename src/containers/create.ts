@@ -1,9 +1,11 @@
 import type { Image } from '../images/index.ts';
+import { predefinedNetworks } from '../network/index.ts';
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../spec/index.ts';
 import { hostname } from 'node:os';
 import type { ContainerCreate, ContainerRecord } from './containers.ts';
 import { mergeConfig } from './config-merge.ts';
 import type { ContainerEntry } from './entry.ts';
+import { invalid } from './errors.ts';
 import { linkTexts, plannedLinks } from './links.ts';
 import { logSettings } from './log-settings.ts';
 import { verifyContainerSettings } from './oci-spec/index.ts';
@@ -170,6 +172,11 @@ function plannedNetworks(
   const endpoints = Object.entries(asked.EndpointsConfig ?? {});
   const networks: Record<string, EndpointSettings> = {};
   for (const [name, settings] of endpoints) {
+    if (predefinedNetworks.includes(name) && (settings?.Aliases ?? []).length > 0) {
+      throw invalid(
+        `invalid config for network ${networkName(name)}: network-scoped aliases are only supported for user-defined networks`,
+      );
+    }
     networks[networkName(name)] = { ...emptyEndpoint(), ...settings };
   }
   if (endpoints.length === 0) networks[networkName(mode)] = emptyEndpoint();
