@@ -1,13 +1,15 @@
 /** What builds share with the engine around them: cancelling, crashes, builds at the same time, secrets, the cache's life. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { request } from 'node:http';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { writeTar } from '../../src/archive/index.ts';
 import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
-import { buildThrough, callApi } from '../fixtures/build-case.ts';
+import { buildThrough, callApi, imageTree } from '../fixtures/build-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 
 let daemon: TestDaemon;
@@ -214,6 +216,58 @@ RUN --mount=type=secret,id=token,env=TOKEN test "$(echo -n $TOKEN | wc -c)" = ${
     assert.ok(pruned.SpaceReclaimed > 0);
     assert.match((await build('FROM BASE\nRUN echo prune-named > /n\n')).output, /Using cache/);
     assert.doesNotMatch((await build('FROM BASE\nRUN echo prune-unnamed > /u\n')).output, /Using cache/);
+  });
+
+  test('fetches what ADD names by URL', async () => {
+    const archive = await context({ inside: 'from an archive' });
+    const server = createServer((request_, response) => {
+      if (request_.url === '/missing') response.writeHead(404).end();
+      else {
+        response.setHeader('Last-Modified', 'Thu, 01 Jan 2015 00:00:00 GMT');
+        response.end(request_.url === '/x.tar' ? archive : 'fetched\n');
+      }
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const digest = createHash('sha256').update('fetched\n').digest('hex');
+      const dockerfile = `FROM BASE
+ADD ${url}/a.txt /dir/
+ADD --checksum=sha256:${digest} ${url}/b /named
+ADD ${url}/x.tar /kept.tar
+ADD --unpack=true ${url}/x.tar /unpacked/
+`;
+      const { error, imageId, output } = await build(dockerfile);
+      assert.equal(error, undefined, output);
+      const tree = await imageTree(daemon.socket, imageId);
+      assert.equal(tree.get('/dir/a.txt')?.text, 'fetched\n');
+      assert.equal(tree.get('/dir/a.txt')?.mode, '0600');
+      assert.equal(tree.get('/dir/a.txt')?.mtime, 1_420_070_400);
+      assert.equal(tree.get('/named')?.text, 'fetched\n');
+      assert.equal(tree.get('/kept.tar')?.type, 'file');
+      assert.equal(tree.get('/unpacked/inside')?.text, 'from an archive');
+      assert.equal((await build(dockerfile)).output.match(/Using cache/g)?.length, 4);
+      const wrong = await build(`FROM BASE\nADD --checksum=sha256:${'0'.repeat(64)} ${url}/b /b\n`);
+      assert.match(wrong.error ?? '', /ADD failed: digest mismatch sha256:/);
+      const missing = await build(`FROM BASE\nADD ${url}/missing /b\n`);
+      assert.equal(missing.error, `ADD failed: failed to GET ${url}/missing with status 404 Not Found`);
+      const nameless = await build(`FROM BASE\nADD ${url} /b/\n`);
+      assert.equal(nameless.error, `ADD failed: cannot determine filename for source ${url}`);
+    } finally {
+      server.close();
+    }
+  });
+
+  test('removes no file of the machine when a step swaps the place of a mount for a link', async () => {
+    const victim = join(daemon.directory, 'victim');
+    mkdirSync(victim);
+    writeFileSync(join(victim, 'empty'), '');
+    const dockerfile = `FROM BASE
+RUN --mount=type=tmpfs,target=/swap/empty mv /swap /moved 2>/dev/null; ln -sfn ${victim} /swap || true
+RUN --mount=type=bind,source=Dockerfile,target=/two/empty mv /two /moved2; ln -sfn ${victim} /two || true
+`;
+    await build(dockerfile);
+    assert.ok(existsSync(join(victim, 'empty')));
   });
 
   test('refuses what it does not do', async () => {

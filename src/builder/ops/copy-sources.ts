@@ -9,7 +9,7 @@ import {
   statSync,
   type Stats,
 } from 'node:fs';
-import { Glob, IgnoreRules } from '../../archive/index.ts';
+import { Glob, IgnoreRules, readNames, toHostPath } from '../../archive/index.ts';
 import { EngineError } from '../../errors/index.ts';
 import { realPathIn } from './real-path.ts';
 
@@ -25,6 +25,7 @@ export interface CopySource {
 /**
  * Finds what the sources of a COPY name in a tree (the context or an image's files). Patterns as in Go's filepath.Match;
  * the last part of a source may be a symlink, which is followed within the tree.
+ * @returns none for a pattern that nothing matches
  * @throws {EngineError} `invalid-parameter` with Docker's text
  */
 export function findSources(
@@ -43,7 +44,6 @@ export function findSources(
     }
     found.push(sourceAt(root, clean, source, options));
   }
-  if (found.length === 0) throw failed(instruction, 'no source files were specified');
   return found;
 }
 
@@ -121,9 +121,9 @@ export function* walkSource(
     if (!excluded) yield next;
     if (!next.stat.isDirectory()) continue;
     const { path, relative } = next;
-    for (const name of readdirSync(path).sort().toReversed()) {
+    for (const name of readNames(path).sort().toReversed()) {
       const child = `${path}/${name}`;
-      const stat = lstatSync(child, { throwIfNoEntry: false });
+      const stat = lstatSync(toHostPath(child), { throwIfNoEntry: false });
       if (stat !== undefined)
         stack.push({ path: child, relative: relative === '' ? name : `${relative}/${name}`, stat });
     }
@@ -145,7 +145,7 @@ export function digestSources(
       const owner = options.owners ? `${stat.uid}:${stat.gid}` : '';
       hash.update(`${JSON.stringify(relative)} ${stat.mode} ${owner} `);
       if (stat.isFile()) hash.update(contentDigest(path, stat, options.counted));
-      else if (stat.isSymbolicLink()) hash.update(JSON.stringify(readlinkSync(path)));
+      else if (stat.isSymbolicLink()) hash.update(JSON.stringify(readlinkSync(toHostPath(path))));
       else if (!stat.isDirectory()) hash.update(String(stat.rdev));
       hash.update('\n');
     }
@@ -167,7 +167,7 @@ function contentDigest(path: string, stat: Stats, counted: Map<string, string>):
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
 
 function hashFile(path: string, hash: Hash): void {
-  const fd = openSync(path, 'r');
+  const fd = openSync(toHostPath(path), 'r');
   try {
     for (;;) {
       const length = readSync(fd, buffer, 0, buffer.length, null);

@@ -3,6 +3,7 @@ import {
   TreeWriter,
   ownedLocation,
   parentOf,
+  toHostPath,
   type IgnoreRules,
   type Owner,
   type TarHeader,
@@ -85,20 +86,22 @@ export class TreeCopier {
    * @throws {EngineError} when something else is there
    */
   parents(view: string, target: string): void {
-    const missing: string[] = [];
-    for (let path = parentOf(target); path !== '' && !this.#known.has(path); path = parentOf(path)) {
+    const names = parentOf(target).split('/');
+    for (let count = 1; count <= names.length; count += 1) {
+      const path = names.slice(0, count).join('/');
+      if (path === '' || this.#known.has(path)) continue;
       this.#known.add(path);
-      let stat: Stats | undefined;
-      try {
-        stat = lstatSync(`${view}/${path}`, { throwIfNoEntry: false });
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
-      }
-      if (stat?.isDirectory() === true) break;
+      // From the top down, so that no link is followed.
+      const stat = lstatSync(`${view}/${path}`, { throwIfNoEntry: false });
+      if (stat?.isDirectory() === true) continue;
       if (stat !== undefined) throw new EngineError('internal', `cannot copy to non-directory: /${path}`);
-      missing.push(path);
+      for (let below = count; below <= names.length; below += 1) {
+        const made = names.slice(0, below).join('/');
+        this.#known.add(made);
+        this.directory(made);
+      }
+      return;
     }
-    for (const path of missing.toReversed()) this.directory(path);
   }
 
   /** A directory that must be there. */
@@ -160,7 +163,7 @@ export class TreeCopier {
       this.#header(name, {
         ...common,
         type,
-        linkPath: type === 'symlink' ? readlinkSync(path) : '',
+        linkPath: type === 'symlink' ? readlinkSync(toHostPath(path)) : '',
         deviceMajor: device ? (stat.rdev >>> 8) & 0xfff : 0,
         deviceMinor: device ? (stat.rdev & 0xff) | ((stat.rdev >>> 12) & 0xfff00) : 0,
       }),
@@ -169,7 +172,7 @@ export class TreeCopier {
   }
 
   #content(path: string, sizeBytes: number): void {
-    const fd = openSync(path, 'r');
+    const fd = openSync(toHostPath(path), 'r');
     try {
       for (let at = 0; at < sizeBytes;) {
         const wanted = Math.min(this.#buffer.length, sizeBytes - at);

@@ -20,6 +20,8 @@ export function stubsFor(root: string, destinations: readonly string[]): string[
 /** Removes those that are still as empty as they were made. */
 export function removeStubs(root: string, stubs: readonly string[]): void {
   for (const path of stubs) {
+    // The step may have put a link in the place of a parent.
+    if (realPathIn(root, path, false) !== path) continue;
     const stat = lstatSync(`${root}/${path}`, { throwIfNoEntry: false });
     try {
       if (stat?.isDirectory() === true) rmdirSync(`${root}/${path}`);

@@ -12,6 +12,7 @@ import { EngineError } from '../../errors/index.ts';
 import { looksLikeTar } from '../context/build-context.ts';
 import type { CopyInstruction } from '../dockerfile/instructions/instruction.ts';
 import { digestSources, findSources, type CopySource } from '../ops/copy-sources.ts';
+import { download } from '../ops/download.ts';
 import { TreeCopier } from '../ops/copy-tree.ts';
 import { parseChmod, resolveOwner } from '../ops/owner.ts';
 import { realPathIn } from '../ops/real-path.ts';
@@ -29,8 +30,9 @@ export async function copyStep(
   const words = instruction.sources.map((word) => state.expand(word));
   const destination = state.expand(instruction.destination);
   for (const word of words) {
-    if (!/^(?:https?|git|ssh):\/\/|^git@/.test(word)) continue;
+    if (!isRemote(word)) continue;
     if (name === 'COPY') throw failed(name, "source can't be a URL for COPY");
+    if (/^https?:/.test(word) && !/\.git(?:#|$)/.test(word)) continue;
     throw new EngineError(
       'not-implemented',
       `ADD failed: fetching ${word} is not supported by this engine yet`,
@@ -40,10 +42,22 @@ export async function copyStep(
   const exclude = new IgnoreRules(
     parseIgnoreFile(instruction.exclude.map((pattern) => state.expand(pattern)).join('\n')),
   );
-  const sources =
-    words.length === 0
-      ? []
-      : findSources(tree.path, words, { instruction: name, fromContext: tree.isContext });
+  const sources: CopySource[] = [];
+  const downloaded = new Set<CopySource>();
+  for (const word of words) {
+    if (isRemote(word)) {
+      const source = await download(word, run.newDirectory('download'), {
+        checksum: state.expand(instruction.checksum),
+        needsName: /(?:^|\/)\.?$/.test(destination),
+        signal: run.signal,
+      });
+      downloaded.add(source);
+      sources.push(source);
+    } else {
+      sources.push(...findSources(tree.path, [word], { instruction: name, fromContext: tree.isContext }));
+    }
+  }
+  if (words.length > 0 && sources.length === 0) throw failed(name, 'no source files were specified');
   const heredocs = instruction.heredocs.map((heredoc) => ({
     name: state.expand(heredoc.name),
     content: Buffer.from(heredoc.expand ? state.expandKeepingQuotes(heredoc.content) : heredoc.content),
@@ -72,7 +86,7 @@ export async function copyStep(
     ],
     config: state.imageConfig,
     makeLayer: async () => {
-      const archives = await archivesAmong(sources, instruction);
+      const archives = await archivesAmong(sources, instruction, downloaded);
       const copyAll = async (layer: BareLayer | { directory: string; view: string }): Promise<void> => {
         const { view, directory } = layer;
         const { syscall } = run.services.parts;
@@ -117,14 +131,20 @@ export async function copyStep(
   });
 }
 
-/** Local archives that ADD unpacks. */
+function isRemote(word: string): boolean {
+  return /^(?:https?|git|ssh):\/\/|^git@/.test(word);
+}
+
+/** Archives that ADD unpacks: local ones, and downloads when it is told to. */
 async function archivesAmong(
   sources: readonly CopySource[],
   instruction: CopyInstruction,
+  downloaded: ReadonlySet<CopySource>,
 ): Promise<Set<CopySource>> {
   const archives = new Set<CopySource>();
   if (instruction.kind !== 'add' || instruction.unpack === false) return archives;
   for (const source of sources) {
+    if (downloaded.has(source) && instruction.unpack !== true) continue;
     if (source.stat.isFile() && (await isArchive(source.path))) archives.add(source);
   }
   return archives;
