@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { closeSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type {
   ByteStream,
@@ -73,6 +73,7 @@ export async function startDirectExec(
     throw error;
   }
   streams.closeChildFds();
+  setOomScore(child.pid, request.process.oomScoreAdj ?? 0);
   try {
     const pid = await startedPid(bundle, child);
     if (pid === undefined) {
@@ -93,6 +94,15 @@ export async function startDirectExec(
   } catch (error) {
     streams.abandon();
     throw error;
+  }
+}
+
+/** The score goes from the runtime, which leaves it out, to the process; else the session had the engine's own. */
+function setOomScore(pid: number, score: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
+  } catch {
+    // It has ended, or may not be lowered without CAP_SYS_RESOURCE.
   }
 }
 

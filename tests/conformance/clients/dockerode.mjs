@@ -133,7 +133,7 @@ show(
   events
     .map((event) => event.Action.split(':')[0])
     .filter((action) => action.startsWith('exec_'))
-    .sort(),
+    .sort((a, b) => a.localeCompare(b)),
 );
 
 await docker.getImage(IMG).tag({ repo: P, tag: 'one' });
