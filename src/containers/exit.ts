@@ -64,7 +64,7 @@ export async function settleExit(
   entry.notifyStopped();
   if (delayMs !== undefined) scheduleRestart(table, entry, delayMs);
   else if (record.hostConfig.AutoRemove && !entry.restartingByUser && !table.closing) {
-    await removeLocked(table, entry, { volumes: true });
+    await removeLocked(table, entry, { volumes: true, isRecorded: true });
   }
 }
 

@@ -53,14 +53,15 @@ function runningConflict(entry: ContainerEntry): EngineError {
 }
 
 /**
- * Removes a container that does not run; the caller holds its lock. The order makes it crash-proof: `removing` is
+ * Removes a container that does not run; the caller holds its lock. `isRecorded`: the record says already that it ended and
+ * is to be removed by its own policy, which is as good for restore(). The order makes it crash-proof: `removing` is
  * written first, the record goes last of what is waited for, and what is left behind then (tree, files, runtime state)
  * belongs to no record and is swept.
  */
 export async function removeLocked(
   table: ContainerTable,
   entry: ContainerEntry,
-  options: { volumes: boolean },
+  options: { volumes: boolean; isRecorded?: boolean },
 ): Promise<void> {
   if (entry.removed) return;
   const { record } = entry;
@@ -68,7 +69,7 @@ export async function removeLocked(
   if (entry.running) throw runningConflict(entry);
   record.state.status = 'removing';
   record.removesVolumes = options.volumes;
-  table.save(entry);
+  if (options.isRecorded !== true) table.save(entry);
   forgetExecs(table, entry);
   try {
     await releaseRun(table, entry);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { LayerUnpacker } from '../archive/index.ts';
 import { LocalBuilder, type Builder } from '../builder/index.ts';
-import { LocalContainers, buildSpec, type Containers } from '../containers/index.ts';
+import { LocalContainers, buildSpec, commonSeccompPolicy, type Containers } from '../containers/index.ts';
 import { LocalContentStore } from '../content/index.ts';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import { MemoryEventBus, type EventBus } from '../events/index.ts';
@@ -102,6 +102,8 @@ export class Engine implements EngineServices, AsyncDisposable {
     return this.close();
   }
 }
+
+const warmingDelayMs = 200;
 
 /** Makes every room from the ones below it; whatever must end again is put on the stack as it is made. */
 async function compose(
@@ -263,6 +265,13 @@ async function compose(
   );
   await builder.open();
   undo.defer(() => builder.close());
+
+  // Whoever waits for the engine to open is answered first.
+  const warming = setTimeout(
+    () => runtime.warm(commonSeccompPolicy(machine.boundingCapabilities)),
+    warmingDelayMs,
+  ).unref();
+  undo.defer(() => clearTimeout(warming));
 
   const versions = {
     runtime: await runtime.version(),

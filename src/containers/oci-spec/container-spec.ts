@@ -136,6 +136,12 @@ function workingDirectory(rootPath: string, path: string): string {
   return path;
 }
 
+/** The seccomp policy of a container that asks for nothing special. */
+export function commonSeccompPolicy(boundingCapabilities: readonly string[]): SeccompPolicy {
+  const options = { add: null, drop: null, privileged: false, bounding: boundingCapabilities };
+  return defaultSeccompPolicy(seccompTarget(containerCapabilities(options)));
+}
+
 function containerSeccomp(
   security: SecurityOptions,
   privileged: boolean,

@@ -1,6 +1,6 @@
 export type { BuildExecProcess, BuildSpec, BuiltSpec, SpecInput } from './build-spec.ts';
 export { capabilitiesInMask, defaultCapabilities, knownCapabilities } from './capabilities.ts';
-export { buildSpec } from './container-spec.ts';
+export { buildSpec, commonSeccompPolicy } from './container-spec.ts';
 export { buildExecProcess } from './exec-process.ts';
 export { defaultMaskedPaths, defaultReadonlyPaths } from './masked-paths.ts';
 export { runtimeResources } from './resources.ts';

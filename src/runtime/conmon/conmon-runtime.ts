@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, writeS
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError, isEngineError, ProcessError } from '../../errors/index.ts';
-import type { RuntimeResources } from '../../spec/index.ts';
+import type { RuntimeResources, SeccompPolicy } from '../../spec/index.ts';
 import {
   warmCgroupMoves,
   type Cgroups,
@@ -68,6 +68,12 @@ export class ConmonRuntime implements ContainerRuntime {
     this.#containersRoot = join(options.execRoot, 'containers');
     this.#seccomp =
       options.compileSeccomp === undefined ? undefined : new SeccompAnnotation(options.compileSeccomp);
+  }
+
+  /** Does ahead of the first create what takes long the first time; the policy must not change afterwards. */
+  warm(policy: SeccompPolicy): void {
+    this.#seccomp?.prepare(policy);
+    void this.#oci(this.#program).executable;
   }
 
   async create(request: RuntimeCreate): Promise<RuntimeTask> {

@@ -13,6 +13,8 @@ const maxKept = 64;
 export class SeccompAnnotation {
   readonly #compile: CompileSeccomp;
   readonly #programs = new Map<string, string | undefined>();
+  /** By identity, for a policy that many specs share: finding it by its text costs as much as writing the spec. */
+  readonly #known = new WeakMap<SeccompPolicy, { program: string | undefined }>();
 
   constructor(compile: CompileSeccomp) {
     this.#compile = compile;
@@ -33,7 +35,14 @@ export class SeccompAnnotation {
     };
   }
 
+  /** Compiles ahead of need, as the first time takes some 30 ms. The policy must not change afterwards. */
+  prepare(policy: SeccompPolicy): void {
+    this.#known.set(policy, { program: this.#program(policy) });
+  }
+
   #program(policy: SeccompPolicy): string | undefined {
+    const known = this.#known.get(policy);
+    if (known !== undefined) return known.program;
     const key = JSON.stringify(policy);
     if (this.#programs.has(key)) return this.#programs.get(key);
     const program = this.#compile(policy)?.toString('base64');
