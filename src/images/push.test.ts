@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { TestRegistry } from '../../tests/fixtures/registry.ts';
+import { zstdCompressSync } from 'node:zlib';
+import { TestRegistry, sha256 } from '../../tests/fixtures/registry.ts';
 import { Registries } from '../registry/index.ts';
-import { chunked, dockerArchive, testImage, testImages, type TestImages } from './fixtures.ts';
+import { chunked, dockerArchive, tarOf, testImage, testImages, type TestImages } from './fixtures.ts';
 import type { ImageProgress, PushOptions } from './images.ts';
 
 const retry = { attempts: 3, firstDelayMs: 1, maxDelayMs: 20 };
@@ -182,4 +183,43 @@ test('Images.push() sends an index whole when all of it can be had, else the pla
   await store.images.tag(`${registry.domain}/multi:1`, `${elsewhere.domain}/whole`, '1');
   assert.equal(await digestOfPush(`${elsewhere.domain}/whole:1`), index.digest);
   for (const { digest } of images) assert.ok(elsewhere.manifests.has(`whole/${digest}`));
+});
+
+test('Images.push() makes an OCI manifest for an image on a zstd layer', async () => {
+  await using bed = await bench();
+  const { registry, store } = bed;
+  const layer = await tarOf({ base: 'base' });
+  const oci = 'application/vnd.oci.image';
+  const blob = registry.addBlob(zstdCompressSync(layer));
+  const rootfs = { type: 'layers', diff_ids: [sha256(layer)] };
+  const config = registry.addBlob(
+    Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs })),
+  );
+  registry.addManifest(
+    'base',
+    '1',
+    {
+      schemaVersion: 2,
+      mediaType: `${oci}.manifest.v1+json`,
+      config: { mediaType: `${oci}.config.v1+json`, ...config },
+      layers: [{ mediaType: `${oci}.layer.v1.tar+zstd`, ...blob }],
+    },
+    `${oci}.manifest.v1+json`,
+  );
+  await store.images.pull(`${registry.domain}/base:1`, {});
+  const base = store.images.get(`${registry.domain}/base:1`);
+  await store.images.createFromLayer({
+    parent: base,
+    layer: chunked(await tarOf({ top: 'top' })),
+    config: base.config,
+    reference: `${registry.domain}/app:1`,
+  });
+  await bed.push('app:1');
+  const pushed = registry.manifests.get('app/1');
+  assert.equal(pushed?.type, `${oci}.manifest.v1+json`);
+  const manifest = JSON.parse(String(pushed?.bytes)) as { layers: { mediaType: string }[] };
+  assert.deepEqual(
+    manifest.layers.map(({ mediaType }) => mediaType),
+    [`${oci}.layer.v1.tar+zstd`, `${oci}.layer.v1.tar+gzip`],
+  );
 });

@@ -156,10 +156,8 @@ export class ImagePush {
     if (!(await repository.hasBlob(id, signal))) {
       await this.#upload(repository, id, configBytes.length, signal, () => undefined);
     }
-    return {
-      bytes: original ?? encodeManifest(id, configBytes.length, layers),
-      mediaType: record.manifest?.mediaType ?? mediaTypes.dockerManifest,
-    };
+    if (original === null || record.manifest === null) return encodeManifest(id, configBytes.length, layers);
+    return { bytes: original, mediaType: record.manifest.mediaType };
   }
 
   /** Sees to it that the repository has a layer; gives its blob there. */
@@ -259,15 +257,26 @@ function dockerLayer(blob: Descriptor, asStored: boolean): Descriptor {
   return { mediaType, digest: blob.digest, size: blob.size };
 }
 
-/** Docker's schema 2 manifest, written as Docker writes it; an OCI manifest when a layer has no Docker media type. */
-function encodeManifest(id: Digest, configSize: number, layers: readonly Descriptor[]): Buffer {
+/** Docker's schema 2 manifest, written as Docker writes it; OCI's when a layer has a form that Docker's has no name for. */
+function encodeManifest(id: Digest, configSize: number, layers: readonly Descriptor[]): Manifest {
+  const isOci = layers.some(({ mediaType }) => mediaType === mediaTypes.ociLayerZstd);
+  const mediaType = isOci ? mediaTypes.ociManifest : mediaTypes.dockerManifest;
   const manifest = {
     schemaVersion: 2,
-    mediaType: mediaTypes.dockerManifest,
-    config: { mediaType: mediaTypes.dockerConfig, size: configSize, digest: id },
-    layers: layers.map(({ mediaType, size, digest }) => ({ mediaType, size, digest })),
+    mediaType,
+    config: {
+      mediaType: isOci ? mediaTypes.ociConfig : mediaTypes.dockerConfig,
+      size: configSize,
+      digest: id,
+    },
+    layers: layers.map((layer) => ({
+      mediaType:
+        isOci && layer.mediaType === mediaTypes.dockerLayerGzip ? mediaTypes.ociLayerGzip : layer.mediaType,
+      size: layer.size,
+      digest: layer.digest,
+    })),
   };
-  return Buffer.from(JSON.stringify(manifest, null, 3));
+  return { bytes: Buffer.from(JSON.stringify(manifest, null, 3)), mediaType };
 }
 
 function pushError(error: unknown): unknown {
