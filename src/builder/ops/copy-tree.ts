@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, openSync, readSync, readlinkSync, type Stats } from 'node:fs';
+import { closeSync, linkSync, lstatSync, openSync, readSync, readlinkSync, type Stats } from 'node:fs';
 import {
   TreeWriter,
   ownedLocation,
@@ -10,6 +10,7 @@ import {
 } from '../../archive/index.ts';
 import { EngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
+import { realPathIn } from './real-path.ts';
 import { walkSource, type CopySource } from './copy-sources.ts';
 
 /** Bytes copied before the event loop gets a turn. */
@@ -24,6 +25,10 @@ export class TreeCopier {
   readonly #syscall: Syscall;
   readonly #signal: AbortSignal;
   readonly #chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
+  readonly #root: string;
+  readonly #mayLink: boolean;
+  /** Directories that are what their path says, without links above them. */
+  readonly #real = new Set<string>();
   readonly #owner: Owner | undefined;
   /** Parents that are seen to. */
   readonly #known = new Set<string>();
@@ -39,9 +44,13 @@ export class TreeCopier {
     /** Of everything; undefined: as at the source. */
     owner: Owner | undefined;
     chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
+    /** The sources are ours, as they must become, and go away soon: their files may be linked instead of copied. */
+    mayLink?: boolean;
     syscall: Syscall;
     signal: AbortSignal;
   }) {
+    this.#root = options.root;
+    this.#mayLink = options.mayLink === true;
     this.#syscall = options.syscall;
     this.#signal = options.signal;
     this.#chmod = options.chmod;
@@ -135,6 +144,9 @@ export class TreeCopier {
       this.#writer.end();
       return;
     }
+    if (this.#mayLink && stat.isFile() && stat.nlink === 1 && this.#link(path, name)) return;
+    // What is written now may be a link that leads elsewhere.
+    if (!stat.isFile()) this.#real.clear();
     if (stat.nlink > 1) {
       const inode = `${stat.dev}:${stat.ino}`;
       const first = this.#links.get(inode);
@@ -169,6 +181,23 @@ export class TreeCopier {
       }),
     );
     this.#writer.end();
+  }
+
+  /** @returns false when it has to be copied */
+  #link(path: string, name: string): boolean {
+    const parent = parentOf(name);
+    if (!this.#real.has(parent)) {
+      if (realPathIn(this.#root, parent) !== parent) return false;
+      this.#real.add(parent);
+    }
+    try {
+      linkSync(toHostPath(path), toHostPath(`${this.#root}/${name}`));
+      return true;
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (['EEXIST', 'ENOENT', 'ENOTDIR', 'EXDEV', 'EMLINK', 'EPERM'].includes(code)) return false;
+      throw error;
+    }
   }
 
   #content(path: string, sizeBytes: number): void {

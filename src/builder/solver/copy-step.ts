@@ -97,6 +97,7 @@ export async function copyStep(
           ...('lowerDirectories' in layer ? { lowerDirectories: layer.lowerDirectories } : {}),
           owner,
           chmod,
+          mayLink: tree.isContext && chown === '' && chmod === undefined && 'lowerDirectories' in layer,
           syscall,
           signal: run.signal,
         });
