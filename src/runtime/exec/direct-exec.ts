@@ -1,4 +1,4 @@
-import { closeSync, writeFileSync } from 'node:fs';
+import { closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type {
   ByteStream,
@@ -16,6 +16,7 @@ import { DirectExecTask } from './direct-exec-task.ts';
 import { PipeSource } from './pipe-source.ts';
 
 const pidPollMs = 1;
+const ownOomScore = '/proc/self/oom_score_adj';
 /** Relative to the bundle, which is the runtime's working directory: a whole path may be too long for a socket. */
 const consoleSocket = 'console';
 
@@ -51,29 +52,30 @@ export async function startDirectExec(
   const streams = terminal ? terminalStreams(bundle, services) : pipeStreams(request.openStdin, services);
   let child: SpawnedProcess;
   try {
-    child = services.spawner.spawn({
-      path: oci.executable,
-      argv: [
-        oci.program.path,
-        ...oci.globalArguments(bundle.runtimeLog),
-        'exec',
-        `--process=${bundle.config}`,
-        `--pid-file=${bundle.pidFile}`,
-        ...streams.extraArguments,
-        request.containerId,
-      ],
-      env: runtimeEnvironment,
-      cwd: bundle.path,
-      fds: streams.childFds,
-      newSession: true,
-    });
+    child = withOomScore(request.process.oomScoreAdj ?? 0, () =>
+      services.spawner.spawn({
+        path: oci.executable,
+        argv: [
+          oci.program.path,
+          ...oci.globalArguments(bundle.runtimeLog),
+          'exec',
+          `--process=${bundle.config}`,
+          `--pid-file=${bundle.pidFile}`,
+          ...streams.extraArguments,
+          request.containerId,
+        ],
+        env: runtimeEnvironment,
+        cwd: bundle.path,
+        fds: streams.childFds,
+        newSession: true,
+      }),
+    );
   } catch (error) {
     streams.closeChildFds();
     streams.abandon();
     throw error;
   }
   streams.closeChildFds();
-  setOomScore(child.pid, request.process.oomScoreAdj ?? 0);
   try {
     const pid = await startedPid(bundle, child);
     if (pid === undefined) {
@@ -97,12 +99,23 @@ export async function startDirectExec(
   }
 }
 
-/** The score goes from the runtime, which leaves it out, to the process; else the session had the engine's own. */
-function setOomScore(pid: number, score: number): void {
+/**
+ * A child has the score of its parent, and the runtime leaves a session's as it is; set in the child, it may come too late.
+ * Nothing else can run between the two changes of our own.
+ */
+function withOomScore<T>(score: number, spawn: () => T): T {
+  const own = readFileSync(ownOomScore, 'utf8').trim();
+  if (Number(own) === score) return spawn();
   try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
+    writeFileSync(ownOomScore, String(score));
   } catch {
-    // It has ended, or may not be lowered without CAP_SYS_RESOURCE.
+    // It may not be lowered without CAP_SYS_RESOURCE.
+    return spawn();
+  }
+  try {
+    return spawn();
+  } finally {
+    writeFileSync(ownOomScore, own);
   }
 }
 
