@@ -1,13 +1,16 @@
 import { rmdirSync, unlinkSync } from 'node:fs';
 
+/** overlayfs's own directory in the one that it is given. */
+const inner = ['work', 'work'].join('/');
+
 /** What a snapshot consists of, and the kernel's own below `work`, children first; `upper` is first of all. */
 const parts: readonly [name: string, remove: (path: string) => void][] = [
   ['upper', rmdirSync],
   ['merged', rmdirSync],
-  ['work/work/incompat/volatile/dirty', unlinkSync],
-  ['work/work/incompat/volatile', rmdirSync],
-  ['work/work/incompat', rmdirSync],
-  ['work/work', rmdirSync],
+  [`${inner}/incompat/volatile/dirty`, unlinkSync],
+  [`${inner}/incompat/volatile`, rmdirSync],
+  [`${inner}/incompat`, rmdirSync],
+  [inner, rmdirSync],
   ['work', rmdirSync],
   ['parent', unlinkSync],
 ];
