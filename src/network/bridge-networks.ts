@@ -1,24 +1,20 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { isIPv4 } from 'node:net';
 import { join } from 'node:path';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
 import type { Netlink, ProcessSpawner, Syscall } from '../sys/index.ts';
-import { BridgeNetwork } from './bridge/bridge-network.ts';
-import { egressMtu, ensureBridge, takenSubnets } from './bridge/bridge-link.ts';
+import { Bridges } from './bridge/bridges.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers } from './dns/index.ts';
 import { askedAddress, dnsNames, endpointSettings, noteOnly, plumbingOf } from './endpoint.ts';
-import { nameservers, readHostResolvConf } from './files.ts';
-import { defaultAddressPools, parseSubnet, type AddressPoolOption } from './ipam/index.ts';
-import type { BridgeRecord, EndpointRecord, NetworkRecord } from './network-records.ts';
+import type { AddressPoolOption } from './ipam/index.ts';
+import type { EndpointRecord, NetworkRecord } from './network-records.ts';
 import { networkResource } from './network-resource.ts';
 import { NetworkTable } from './network-table.ts';
 import type { AttachRequest, Networks, Sandbox } from './networks.ts';
 import { Firewall } from './nftables/firewall.ts';
-import { tableName, type BridgeRules } from './nftables/ruleset.ts';
 import {
   PortAllocator,
   portMap,
@@ -64,9 +60,7 @@ export class BridgeNetworks implements Networks {
   readonly #table: NetworkTable;
   readonly #ports: PublishedPorts;
   readonly #names: NameServers;
-  /** Those that are up, by network. */
-  readonly #bridges = new Map<string, BridgeNetwork>();
-  readonly #repairing = new Set<string>();
+  readonly #bridges: Bridges;
 
   constructor(options: BridgeNetworksOptions) {
     const { records, syscall } = options;
@@ -81,6 +75,14 @@ export class BridgeNetworks implements Networks {
       forgetUdpFlows: (ports) => this.#netlink.forgetUdpFlows(ports),
       onFailure: (message) => this.#note(message),
     });
+    this.#bridges = new Bridges({
+      netlink: this.#netlink,
+      firewall: this.#firewall,
+      table: this.#table,
+      options,
+      forwardsInto: (networkId) => this.#ports.forwardsInto(networkId),
+      note: (text) => this.#note(text),
+    });
     this.#names = new NameServers({
       syscall,
       firewall: this.#firewall,
@@ -92,7 +94,7 @@ export class BridgeNetworks implements Networks {
       directory: join(options.execRoot, 'netns'),
       records: records.collection('network-sandboxes'),
       aheadCount: options.sandboxesAhead ?? 4,
-      link: (path) => this.#bridges.get(this.#table.find('bridge').id)?.makeLink(path, 'eth0'),
+      link: (path) => this.#bridges.find(this.#table.find('bridge').id)?.makeLink(path, 'eth0'),
     });
   }
 
@@ -116,12 +118,7 @@ export class BridgeNetworks implements Networks {
     this.#sandboxes.close();
     this.#ports.close();
     this.#names.close();
-    for (const [networkId, { record }] of this.#bridges) {
-      if (this.#table.endpointsOf({ id: networkId }).length > 0) continue;
-      this.#removeLink(networkId, record.name);
-      await this.#firewall.remove(record.name);
-      this.#bridges.delete(networkId);
-    }
+    await this.#bridges.close();
   }
 
   list(): NetworkResource[] {
@@ -137,22 +134,16 @@ export class BridgeNetworks implements Networks {
   }
 
   async create(request: NetworkCreate): Promise<{ id: string }> {
-    const { mtu, addressPools } = this.#options;
     const record = planNetwork(request, {
       networks: this.#table.networks(),
-      taken: [
-        ...takenSubnets(this.#netlink),
-        ...hostNameservers().map((server) => parseSubnet(`${server}/32`)),
-      ],
-      pools: addressPools ?? defaultAddressPools,
-      mtu: mtu ?? egressMtu(this.#netlink),
+      ...this.#bridges.surroundings(),
     });
     this.#table.save(record);
     try {
-      this.#raise(record);
-      await this.#firewall.apply(this.#rulesOf(record));
+      this.#bridges.raise(record);
+      await this.#firewall.apply(this.#bridges.rulesOf(record));
     } catch (error) {
-      await this.#dismantle(record);
+      await this.#bridges.dismantle(record);
       throw error;
     }
     this.#publishEvent('create', record);
@@ -175,7 +166,7 @@ export class BridgeNetworks implements Networks {
         `error while removing network: network ${record.name} has active endpoints (${users.join(', ')})`,
       );
     }
-    await this.#dismantle(record);
+    await this.#bridges.dismantle(record);
     this.#publishEvent('destroy', record);
   }
 
@@ -197,7 +188,7 @@ export class BridgeNetworks implements Networks {
     const withdrawn = this.#ports.has(containerId) ? this.#ports.withdraw(containerId) : undefined;
     for (const endpoint of endpoints) {
       const plumbed = plumbingOf(endpoint);
-      const bridge = this.#bridges.get(endpoint.networkId);
+      const bridge = this.#bridges.find(endpoint.networkId);
       if (plumbed === undefined || bridge === undefined) continue;
       bridge.abandon(plumbed, sandbox?.path ?? '');
       if (withdrawn === undefined) continue;
@@ -224,11 +215,11 @@ export class BridgeNetworks implements Networks {
       this.#table.saveEndpoint(record);
     } catch (error) {
       const plumbed = plumbingOf(record);
-      if (plumbed !== undefined) this.#bridges.get(network.id)?.disconnect(plumbed);
+      if (plumbed !== undefined) this.#bridges.find(network.id)?.disconnect(plumbed);
       throw error;
     }
     if (record.isGateway !== true) this.#chooseGateway(request.containerId);
-    this.#repairFirewall(network);
+    this.#bridges.repairFirewall(network);
     return record.settings;
   }
 
@@ -242,7 +233,7 @@ export class BridgeNetworks implements Networks {
       );
     }
     const plumbed = plumbingOf(endpoint);
-    if (plumbed !== undefined) this.#bridges.get(record.id)?.disconnect(plumbed);
+    if (plumbed !== undefined) this.#bridges.find(record.id)?.disconnect(plumbed);
     this.#table.removeEndpoint(endpoint);
     if (endpoint.isGateway === true) this.#chooseGateway(containerId);
   }
@@ -307,7 +298,7 @@ export class BridgeNetworks implements Networks {
           .catch((error: unknown) => this.#note(`names in ${containerId}: ${errorMessage(error)}`));
     }
     const known = new Set(this.#table.endpoints().map(({ hostInterface }) => hostInterface));
-    for (const { record } of this.#bridges.values()) {
+    for (const { record } of this.#bridges.all()) {
       const bridge = this.#netlink.linkIndex(record.name);
       for (const name of this.#sandboxes.unusedLinks()) known.add(name);
       for (const { name, master } of this.#netlink.links()) {
@@ -318,28 +309,23 @@ export class BridgeNetworks implements Networks {
   }
 
   hostGateway(): string {
-    return this.#bridgeOf(this.#table.find('bridge')).record.gateway;
+    return this.#bridges.get(this.#table.find('bridge')).record.gateway;
   }
 
   async #bringUp(): Promise<void> {
-    const { name } = this.#openDefaultBridge();
+    const { name } = this.#bridges.openDefault();
     this.#sandboxes.open();
     this.#enableForwarding();
     for (const network of this.#table.networks()) {
       if (network.user === undefined) continue;
       try {
-        this.#raise(network);
+        this.#bridges.raise(network);
       } catch (error) {
         // One network that the machine no longer has room for must not keep the engine from starting.
         this.#note(`network ${network.name} is not up: ${errorMessage(error)}`);
       }
     }
-    await Promise.all(
-      this.#table
-        .networks()
-        .filter(({ id }) => this.#bridges.has(id))
-        .map((network) => this.#firewall.apply(this.#rulesOf(network))),
-    );
+    await this.#bridges.applyFirewall();
     this.#ports.open();
     if (await this.#firewall.foreignForwardDrop()) {
       const rule = (condition: string) => `iptables -I DOCKER-USER ${condition} -j ACCEPT`;
@@ -352,74 +338,6 @@ export class BridgeNetworks implements Networks {
     }
   }
 
-  #openDefaultBridge(): BridgeRecord {
-    const { bridge, bip, addressPools, mtu } = this.#options;
-    const network = this.#table.find('bridge');
-    const record = ensureBridge({
-      netlink: this.#netlink,
-      owner: ownerOf(network.id),
-      before: network.bridge,
-      name: bridge,
-      address: bip,
-      pools: addressPools ?? defaultAddressPools,
-      mtu,
-      avoid: hostNameservers(),
-      inUse: this.#table.endpointsOf(network).length > 0,
-    });
-    this.#table.save({ ...network, bridge: record });
-    this.#adopt(network.id, record);
-    return record;
-  }
-
-  /** Link and address of a network of the user's. */
-  #raise(network: NetworkRecord): void {
-    const { bridge } = network;
-    if (bridge === undefined) return;
-    ensureBridge({
-      netlink: this.#netlink,
-      owner: ownerOf(network.id),
-      before: bridge,
-      name: bridge.name,
-      address: `${bridge.gateway}/${parseSubnet(bridge.subnet).prefixLength}`,
-      pools: [],
-      mtu: bridge.mtu,
-      avoid: [],
-      inUse: this.#table.endpointsOf(network).length > 0,
-    });
-    this.#adopt(network.id, bridge);
-  }
-
-  #adopt(networkId: string, record: BridgeRecord): void {
-    const opened = new BridgeNetwork(this.#netlink, record);
-    const endpoints = this.#table.endpointsOf({ id: networkId });
-    for (const { settings } of endpoints) opened.adopt(settings.IPAddress);
-    if (endpoints.length > 0)
-      this.#reconnect(new Set(endpoints.map((one) => one.hostInterface)), record.name);
-    this.#bridges.set(networkId, opened);
-  }
-
-  /** Somebody deleted the bridge: the kernel keeps its ports, without one. */
-  #reconnect(ports: ReadonlySet<string | undefined>, bridge: string): void {
-    const index = this.#netlink.linkIndex(bridge);
-    for (const { name, master } of this.#netlink.links()) {
-      if (ports.has(name) && master !== index) this.#netlink.setLink(name, { master: bridge, up: true });
-    }
-  }
-
-  async #dismantle({ id, bridge }: NetworkRecord): Promise<void> {
-    this.#bridges.delete(id);
-    this.#table.remove(id);
-    if (bridge === undefined) return;
-    this.#removeLink(id, bridge.name);
-    await this.#firewall.remove(bridge.name);
-  }
-
-  /** A bridge that the user made stays; only what carries our mark was made by us. */
-  #removeLink(networkId: string, name: string): void {
-    const link = this.#netlink.links().find((other) => other.name === name);
-    if (link?.alias === ownerOf(networkId)) this.#netlink.deleteLink(name);
-  }
-
   /** As dockerd does: without forwarding no container reaches anything but this machine. */
   #enableForwarding(): void {
     if (readFileSync(IP_FORWARD, 'utf8').trim() === '1') return;
@@ -429,37 +347,9 @@ export class BridgeNetworks implements Networks {
     );
   }
 
-  /** Somebody flushed the machine's rules (a firewall's restart does): ours are written again, in the background. */
-  #repairFirewall(network: NetworkRecord): void {
-    const bridge = this.#bridges.get(network.id)?.record;
-    if (
-      bridge === undefined ||
-      this.#repairing.has(network.id) ||
-      this.#netlink.firewallTableExists(tableName(bridge.name))
-    )
-      return;
-    this.#repairing.add(network.id);
-    this.#note(`the firewall table of ${bridge.name} had been removed by somebody: written again`);
-    this.#firewall
-      .apply(this.#rulesOf(network))
-      .catch((error: unknown) => this.#note(`cannot write the firewall table: ${errorMessage(error)}`))
-      .finally(() => this.#repairing.delete(network.id));
-  }
-
-  #rulesOf({ id }: NetworkRecord): BridgeRules {
-    const { record } = this.#bridgeOf(this.#table.find(id));
-    return {
-      bridge: record.name,
-      subnet: record.subnet,
-      masquerade: record.masquerade ?? true,
-      internal: record.internal ?? false,
-      forwards: this.#ports.forwardsInto(id),
-    };
-  }
-
   #plumb(network: NetworkRecord, request: AttachRequest): EndpointRecord {
     const { containerId, containerName, settings } = request;
-    const bridge = this.#bridgeOf(network);
+    const bridge = this.#bridges.get(network);
     const sandbox = this.#sandboxes.get(containerId);
     if (sandbox === undefined) {
       throw new EngineError('not-found', `Cannot attach ${containerName} to a network: it has no sandbox`);
@@ -513,7 +403,7 @@ export class BridgeNetworks implements Networks {
     ];
     const [best] = endpoints
       .filter(({ networkId }) => {
-        const bridge = this.#bridges.get(networkId)?.record;
+        const bridge = this.#bridges.find(networkId)?.record;
         return bridge !== undefined && bridge.internal !== true;
       })
       .sort((a, b) => {
@@ -549,14 +439,8 @@ export class BridgeNetworks implements Networks {
   }
 
   #targetOf({ networkId, settings }: EndpointRecord): PortTarget | undefined {
-    const bridge = this.#bridges.get(networkId)?.record;
+    const bridge = this.#bridges.find(networkId)?.record;
     return bridge === undefined ? undefined : { networkId, bridge: bridge.name, address: settings.IPAddress };
-  }
-
-  #bridgeOf(network: NetworkRecord): BridgeNetwork {
-    const bridge = this.#bridges.get(network.id);
-    if (bridge === undefined) throw new EngineError('unavailable', `network ${network.name} is not up`);
-    return bridge;
   }
 
   #resource(record: NetworkRecord): NetworkResource {
@@ -571,10 +455,6 @@ export class BridgeNetworks implements Networks {
     if (!this.notes.includes(text)) this.notes.push(text);
   }
 }
-
-const ownerOf = (networkId: string): string => `coracle ${networkId}`;
-
-const hostNameservers = (): string[] => nameservers(readHostResolvConf()).filter((server) => isIPv4(server));
 
 /**
  * Lets packets of the host's own loopback addresses pass to containers (their source is changed on the way). The table's
