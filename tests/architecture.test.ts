@@ -67,7 +67,7 @@ test('every room has an index and a height', () => {
 test('public source names no machine and no registry host', () => {
   const found: string[] = [];
   const pattern = new RegExp(
-    ['/wo' + 'rk/', '/tmp' + '/w/', 'registry-' + '1\\.', 'deb\\.' + 'debian'].join('|'),
+    ['(^|[^a-z])/wo' + 'rk/[a-z.]+/?', '/tmp' + '/w/', 'registry-' + '1\\.', 'deb\\.' + 'debian'].join('|'),
   );
   for (const file of globSync(['src/**/*', 'tests/**/*', 'docs/**/*', 'bench/**/*', 'scripts/**/*', '*.md'], {
     cwd: root,

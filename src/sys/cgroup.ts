@@ -29,6 +29,13 @@ export interface Cgroups {
   processes(cgroupsPath: string): number[];
   /** Count of processes killed by the OOM killer in this cgroup, 0 when unknown. */
   oomKills(cgroupsPath: string): number;
+  /**
+   * Notes, before a container starts, how many kills its surroundings have seen. systemd removes a scope with its last
+   * process, counters and all: what is left to ask then is the slice around it.
+   */
+  watchOomKills(cgroupsPath: string): void;
+  /** For a container whose cgroup is gone already: true when the cgroup around it has seen a kill since last asked. */
+  oomKillsAround(cgroupsPath: string): boolean;
   stats(cgroupsPath: string): CgroupStats;
   /** Kills what is inside and removes the directories of all hierarchies; no error when gone. */
   remove(cgroupsPath: string): Promise<void>;

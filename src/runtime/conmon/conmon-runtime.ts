@@ -29,7 +29,10 @@ export interface ConmonRuntimeOptions {
   syscall: Syscall;
   spawner: ProcessSpawner;
   watcher: DescriptorWatcher;
-  cgroups: Pick<Cgroups, 'ensureUsable' | 'processes' | 'oomKills' | 'remove'>;
+  cgroups: Pick<
+    Cgroups,
+    'ensureUsable' | 'processes' | 'oomKills' | 'watchOomKills' | 'oomKillsAround' | 'remove'
+  >;
   /** On tmpfs: bundles below `containers`, the OCI runtimes' state below `runtimes`. */
   execRoot: string;
   /** Default /usr/bin/crun. */
@@ -41,6 +44,9 @@ export interface ConmonRuntimeOptions {
   /** Compiles seccomp policies ahead for crun; absent: crun compiles them itself, each time. */
   compileSeccomp?: CompileSeccomp;
 }
+
+/** 128 + SIGKILL: how the OOM killer ends a container. */
+const exitByKill = 137;
 
 /** What a restarted engine must know of a container, in its bundle. */
 interface BundleState {
@@ -89,6 +95,7 @@ export class ConmonRuntime implements ContainerRuntime {
     };
     const oci = this.#oci(state.program);
     cgroups.ensureUsable();
+    cgroups.watchOomKills(spec.linux.cgroupsPath);
     void warmCgroupMoves();
     const bundle = this.#bundle(id);
     bundle.create();
@@ -359,7 +366,12 @@ export class ConmonRuntime implements ContainerRuntime {
 
   #taskServices(container: BundleState | undefined): TaskServices {
     const { syscall, watcher, cgroups } = this.#options;
-    const oomKilled = (): boolean => container !== undefined && cgroups.oomKills(container.cgroupsPath) > 0;
+    const oomKilled = (exitCode: number): boolean => {
+      if (container === undefined) return false;
+      const { cgroupsPath } = container;
+      const around = cgroups.oomKillsAround(cgroupsPath);
+      return cgroups.oomKills(cgroupsPath) > 0 || (around && exitCode === exitByKill);
+    };
     return { syscall, watcher, oomKilled };
   }
 

@@ -19,7 +19,7 @@ export interface TaskServices {
   syscall: Pick<Syscall, 'pidfdOpen' | 'pidfdSendSignal' | 'bytesQueued' | 'kill'>;
   watcher: Pick<DescriptorWatcher, 'watchReadable'>;
   /** Asked once, after the end. */
-  oomKilled: () => boolean;
+  oomKilled: (exitCode: number) => boolean;
 }
 
 /** The clients of whatever runs under conmon with this bundle. */
@@ -162,6 +162,6 @@ export class ConmonTask implements RuntimeTask {
     if (this.#pidfd !== undefined) closeSync(this.#pidfd);
     this.#pidfd = undefined;
     this.#hub.drain();
-    return { ...exit, oomKilled: this.#bundle.sawOomKill() || this.#services.oomKilled() };
+    return { ...exit, oomKilled: this.#services.oomKilled(exit.exitCode) || this.#bundle.sawOomKill() };
   }
 }

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   writeFileSync,
+  rmdirSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -128,4 +129,21 @@ test('LinuxCgroups.stats() reads v1 and v2 files, and 0 for no limit', (context)
     cpuUsageNanos: 15_000n,
   });
   assert.deepEqual(unified.processes('/b'), [8, 9]);
+});
+
+test('LinuxCgroups.oomKillsAround() tells a kill from the slice when the scope is gone', (context) => {
+  const { root, make } = hybrid(context, '');
+  writeFileSync(join(root, 'mountinfo'), `30 23 0:26 / ${root} rw - cgroup2 cgroup2 rw\n`);
+  const scope = join(root, 'system.slice', 'coracle-a.scope');
+  mkdirSync(scope, { recursive: true });
+  const slice = join(root, 'system.slice', 'memory.events');
+  writeFileSync(slice, 'oom_kill 5\n');
+  const cgroups = make();
+  cgroups.watchOomKills('system.slice:coracle:a');
+  writeFileSync(slice, 'oom_kill 6\n');
+  assert.equal(cgroups.oomKillsAround('system.slice:coracle:a'), false, 'a scope that is there knows better');
+  writeFileSync(slice, 'oom_kill 7\n');
+  rmdirSync(scope);
+  assert.equal(cgroups.oomKillsAround('system.slice:coracle:a'), true);
+  assert.equal(cgroups.oomKillsAround('system.slice:coracle:a'), false, 'each kill is told once');
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SyscallError, errorMessage } from '../../errors/index.ts';
@@ -29,6 +29,8 @@ export class LinuxCgroups implements Cgroups {
   readonly #mountinfoPath: string;
   readonly #controllersFile: string;
   readonly #parents = new Set<string>();
+  /** Kills seen by the cgroups around containers, by the path of their memory.events. */
+  readonly #oomKillsAround = new Map<string, number>();
   readonly #refused = new Set<string>();
   #hierarchies: Hierarchy[];
 
@@ -96,6 +98,31 @@ export class LinuxCgroups implements Cgroups {
     // v2 counts descendants in, v1 does not.
     if (this.setup.version === 2) return keyed(join(memory, 'memory.events'), 'oom_kill');
     return tree(memory).reduce((sum, path) => sum + keyed(join(path, 'memory.oom_control'), 'oom_kill'), 0);
+  }
+
+  watchOomKills(cgroupsPath: string): void {
+    const around = this.#eventsAround(cgroupsPath);
+    if (around !== undefined && !this.#oomKillsAround.has(around)) {
+      this.#oomKillsAround.set(around, keyed(around, 'oom_kill'));
+    }
+  }
+
+  oomKillsAround(cgroupsPath: string): boolean {
+    const around = this.#eventsAround(cgroupsPath);
+    if (around === undefined) return false;
+    const known = this.#oomKillsAround.get(around);
+    const now = keyed(around, 'oom_kill');
+    this.#oomKillsAround.set(around, now);
+    const own = this.#directoryOf('memory', cgroupDirectory(cgroupsPath));
+    // A cgroup that is still there knows better.
+    return known !== undefined && now > known && own !== undefined && !existsSync(own);
+  }
+
+  /** v2 counts the kills of descendants in. */
+  #eventsAround(cgroupsPath: string): string | undefined {
+    if (this.setup.version !== 2) return undefined;
+    const memory = this.#directoryOf('memory', dirname(cgroupDirectory(cgroupsPath)));
+    return memory === undefined ? undefined : join(memory, 'memory.events');
   }
 
   stats(cgroupsPath: string): CgroupStats {
