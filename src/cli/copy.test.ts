@@ -5,16 +5,29 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { writeTar, type TarSource } from '../archive/index.ts';
 import { absolute, packPath, splitPath, unpack, wantsDirectory } from './copy.ts';
 
-const fresh = (): string => mkdtempSync(join(tmpdir(), 'coracle-copy-'));
+const made: string[] = [];
+after(() => {
+  for (const path of made) rmSync(path, { recursive: true, force: true });
+});
+
+/** A directory that goes when the tests end. */
+function temporary(prefix: string): string {
+  const path = mkdtempSync(prefix);
+  made.push(path);
+  return path;
+}
+
+const fresh = (): string => temporary(join(tmpdir(), 'coracle-copy-'));
 const file = (path: string, content: string): TarSource => ({
   path,
   type: 'file',

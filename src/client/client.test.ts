@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server, type Socket } from 'node:net';
-import { mkdtempSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,18 @@ import {
   type Endpoint,
 } from './index.ts';
 
+const made: string[] = [];
+after(() => {
+  for (const path of made) rmSync(path, { recursive: true, force: true });
+});
+
+/** A directory that goes when the tests end. */
+function temporary(prefix: string): string {
+  const path = mkdtempSync(prefix);
+  made.push(path);
+  return path;
+}
+
 const servers: Server[] = [];
 const sockets: Socket[] = [];
 after(() => {
@@ -26,7 +38,7 @@ after(() => {
 async function serve(
   ...answers: string[]
 ): Promise<{ endpoint: Endpoint; sent: string[]; connections: () => number }> {
-  const path = join(mkdtempSync(join(tmpdir(), 'coracle-client-')), 's');
+  const path = join(temporary(join(tmpdir(), 'coracle-client-')), 's');
   const sent: string[] = [];
   let connections = 0;
   const server = createServer({ allowHalfOpen: true }, (socket: Socket) => {
@@ -169,7 +181,7 @@ test('jsonValues() splits values however they are cut', async () => {
 });
 
 test('resolveEndpoint() asks the flag, then the environment, then the context, then the default', async () => {
-  const configDir = mkdtempSync(join(tmpdir(), 'coracle-config-'));
+  const configDir = temporary(join(tmpdir(), 'coracle-config-'));
   const hash = createHash('sha256').update('far').digest('hex');
   mkdirSync(join(configDir, 'contexts/meta', hash), { recursive: true });
   writeFileSync(

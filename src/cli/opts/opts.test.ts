@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { parseCsv } from './csv.ts';
 import { parseDuration } from './duration.ts';
 import { parseEnv, readKeyValueFile } from './env.ts';
@@ -14,6 +14,18 @@ import { parseExpose, parsePublish } from './ports.ts';
 import { familiar, parseReference } from './reference.ts';
 import { parseCpus, parseSize, parseSwapSize } from './size.ts';
 import { apiTime } from './time.ts';
+
+const made: string[] = [];
+after(() => {
+  for (const path of made) rmSync(path, { recursive: true, force: true });
+});
+
+/** A directory that goes when the tests end. */
+function temporary(prefix: string): string {
+  const path = mkdtempSync(prefix);
+  made.push(path);
+  return path;
+}
 
 const refuses = (act: () => unknown, message: string): void => assert.throws(act, { message });
 
@@ -60,7 +72,7 @@ test('parseEnv() takes a bare name from our environment', () => {
 });
 
 test('readKeyValueFile() skips comments and looks bare names up', () => {
-  const file = join(mkdtempSync(join(tmpdir(), 'coracle-env-')), 'env');
+  const file = join(temporary(join(tmpdir(), 'coracle-env-')), 'env');
   writeFileSync(file, '\ufeff# comment\n\n  A=1 \nB\nC\n');
   assert.deepEqual(
     readKeyValueFile(file, (name) => (name === 'B' ? '2' : undefined)),
