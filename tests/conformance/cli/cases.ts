@@ -432,7 +432,7 @@ export const cliCases: CliCase[] = [
   ),
   c(
     'isolation cgroup read-only',
-    'docker run --rm $IMG sh -c "mkdir /sys/fs/cgroup/memory/x 2>&1; grep -c cgroup /proc/mounts"',
+    'docker run --rm $IMG sh -c "mkdir /sys/fs/cgroup/memory/x 2>&1; grep cgroup /proc/mounts | grep -vc ro,"',
   ),
   c(
     'isolation host processes unseen',
