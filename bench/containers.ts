@@ -65,7 +65,7 @@ const benches: Record<string, () => Promise<Row>> = {
         '--rm',
         '-d',
         '--name',
-        'l',
+        'logger',
         image,
         'sh',
         '-c',
