@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { median, timeProcess } from './measure.ts';
 
-/** create, start, wait and remove by the API on kept-alive connections. @returns the median in ms */
-export async function apiLives(socketPath: string, image: string, count: number): Promise<number> {
-  const agent = new Agent({ keepAlive: true });
-  const call = (method: string, path: string, body?: unknown): Promise<string> =>
+type Call = (method: string, path: string, body?: unknown) => Promise<string>;
+
+/** Requests to an engine; the agent keeps connections, none opens one for each. */
+function caller(socketPath: string, agent: Agent | false): Call {
+  return (method, path, body) =>
     new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const headers =
@@ -24,18 +25,69 @@ export async function apiLives(socketPath: string, image: string, count: number)
       sent.on('error', reject);
       sent.end(text);
     });
+}
+
+async function life(call: Call, image: string): Promise<void> {
+  const created = JSON.parse(await call('POST', '/containers/create', { Image: image, Cmd: ['true'] })) as {
+    Id: string;
+  };
+  await call('POST', `/containers/${created.Id}/start`);
+  await call('POST', `/containers/${created.Id}/wait`);
+  await call('DELETE', `/containers/${created.Id}`);
+}
+
+/** create, start, wait and remove by the API on kept-alive connections. @returns the median in ms */
+export async function apiLives(socketPath: string, image: string, count: number): Promise<number> {
+  const agent = new Agent({ keepAlive: true });
+  const call = caller(socketPath, agent);
   const times: number[] = [];
   for (let i = -3; i < count; i++) {
     const began = performance.now();
-    const created = JSON.parse(await call('POST', '/containers/create', { Image: image, Cmd: ['true'] })) as {
-      Id: string;
-    };
-    await call('POST', `/containers/${created.Id}/start`);
-    await call('POST', `/containers/${created.Id}/wait`);
-    await call('DELETE', `/containers/${created.Id}`);
+    await life(call, image);
     if (i >= 0) times.push(performance.now() - began);
   }
   agent.destroy();
+  return median(times);
+}
+
+/** The same for `count` containers, eight at a time. @returns ms for all of them */
+export async function apiParallelLives(socketPath: string, image: string, count: number): Promise<number> {
+  const agent = new Agent({ keepAlive: true });
+  const call = caller(socketPath, agent);
+  const began = performance.now();
+  let left = count;
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      while (left-- > 0) await life(call, image);
+    }),
+  );
+  agent.destroy();
+  return performance.now() - began;
+}
+
+/** `exec true` in a running container, output attached, exit code asked for. @returns the median in ms */
+export async function apiExecs(socketPath: string, image: string, count: number): Promise<number> {
+  const call = caller(socketPath, false);
+  const made = JSON.parse(
+    await call('POST', '/containers/create', { Image: image, Cmd: ['sleep', '1000'] }),
+  ) as { Id: string };
+  await call('POST', `/containers/${made.Id}/start`);
+  const times: number[] = [];
+  for (let i = -3; i < count; i++) {
+    const began = performance.now();
+    const exec = JSON.parse(
+      await call('POST', `/containers/${made.Id}/exec`, {
+        Cmd: ['true'],
+        AttachStdout: true,
+        AttachStderr: true,
+      }),
+    ) as { Id: string };
+    await call('POST', `/exec/${exec.Id}/start`, { Detach: false, Tty: false });
+    const ended = JSON.parse(await call('GET', `/exec/${exec.Id}/json`)) as { ExitCode: number | null };
+    if (ended.ExitCode !== 0) throw new Error(`exec ended with ${ended.ExitCode}`);
+    if (i >= 0) times.push(performance.now() - began);
+  }
+  await call('DELETE', `/containers/${made.Id}?force=1`);
   return median(times);
 }
 

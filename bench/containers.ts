@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { image, memoryMiB, startEngines, childrenOf, type BenchEngine } from './engines.ts';
 import { compare, median, table, timeCommand, timeProcess, type Row } from './measure.ts';
-import { apiLives, crunRuns } from './api-life.ts';
+import { apiExecs, apiLives, apiParallelLives, crunRuns } from './api-life.ts';
 
 const only = process.argv.slice(2);
 const engines = await startEngines();
@@ -89,6 +89,15 @@ const benches: Record<string, () => Promise<Row>> = {
     row.note = `crun run alone ${crun.toFixed(1)} ms`;
     return row;
   },
+  apiExec: async () => {
+    const row: Row = { what: 'exec true by the API, p50', unit: 'ms', values: {} };
+    for (const engine of withSocket) row.values[engine.name] = await apiExecs(engine.socket ?? '', image, 30);
+    return row;
+  },
+  apiParallel: () =>
+    compare('40 lives by the API, 8 at a time', withSocket, 3, (engine) =>
+      apiParallelLives(engine.socket ?? '', image, 40),
+    ),
   client: async () => {
     const engine = engines[0] as BenchEngine;
     const own: number[] = [];
