@@ -102,7 +102,7 @@ test('Images.pull() unpacks a layer before the one below it has come, unless it 
     await using bed = await bench({ driver });
     const image = bed.registry.addImage('app', 'latest', [randomBytes(2000), randomBytes(20)]);
     bed.registry.fault = ({ path }) =>
-      path.includes(image.layerDigests[0] ?? '') ? { kind: 'slow', chunkBytes: 100, pauseMs: 5 } : undefined;
+      path.includes(image.layerDigests[0] ?? '') ? { kind: 'slow', chunkBytes: 100, pauseMs: 40 } : undefined;
     await bed.pull('app');
     const chain = chainIds(bed.store.images.list()[0]?.config.rootfs.diff_ids ?? []);
     const expected = driver === 'vfs' ? chain : chain.toReversed();
