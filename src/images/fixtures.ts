@@ -86,6 +86,8 @@ const digestOnly: UnpackLayer = async ({ source, directory }, { signal }) => {
 export class TestSnapshotter {
   readonly driver: string;
   readonly created: Digest[] = [];
+  /** In the order in which making them began: they end as their workers do. */
+  readonly begun: Digest[] = [];
   readonly #layers = new Set<Digest>();
   activeKeys: string[] = [];
 
@@ -102,6 +104,7 @@ export class TestSnapshotter {
     _parent: Digest | null,
     fill: (directory: string, form: 'overlay' | 'merged') => Promise<void>,
   ): Promise<void> {
+    this.begun.push(chainId);
     const directory = mkdtempSync(join(tmpdir(), 'layer-'));
     try {
       await fill(directory, 'overlay');
