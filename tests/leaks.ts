@@ -9,6 +9,8 @@ export interface MachineState {
   links: Set<string>;
   nftTables: Set<string>;
   cgroups: Set<string>;
+  /** Controllers that cgroup v1 holds: an engine takes them from a hybrid's v2 and gives them back. */
+  v1Controllers: Set<string>;
   runFiles: Set<string>;
   /** Directories that tests made below the temporary directory. */
   temporaryFiles: Set<string>;
@@ -33,6 +35,11 @@ export function machineState(): MachineState {
         .filter((line) => line.includes('coracle')),
     ),
     cgroups: cgroups('/sys/fs/cgroup', 0),
+    v1Controllers: new Set(
+      readFileSync('/proc/self/cgroup', 'utf8')
+        .split('\n')
+        .flatMap((line) => line.split(':')[1]?.split(',') ?? []),
+    ),
     runFiles: new Set(readdirSync('/run').filter((name) => name.startsWith('cor'))),
     temporaryFiles: new Set(readdirSync(tmpdir()).filter((name) => name.startsWith('coracle-'))),
   };

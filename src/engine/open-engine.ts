@@ -236,7 +236,7 @@ async function compose(
   await containers.open();
   undo.defer(async () => {
     await containers.close();
-    cgroups.restore();
+    await cgroups.restore();
   });
 
   const builder = new LocalBuilder(

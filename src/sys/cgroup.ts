@@ -24,7 +24,7 @@ export interface Cgroups {
    */
   ensureUsable(): void;
   /** Undoes what ensureUsable() mounted, if nothing uses it. */
-  restore(): void;
+  restore(): Promise<void>;
   /** Every process id in the container's cgroup, by the OCI `cgroupsPath`. */
   processes(cgroupsPath: string): number[];
   /** Count of processes killed by the OOM killer in this cgroup, 0 when unknown. */

@@ -58,7 +58,7 @@ test(
     await cgroups.remove(`/${parent}/abc`);
     for (const { mountPoint } of readHierarchies(root)) assert.ok(!existsSync(`${mountPoint}/${parent}/abc`));
 
-    cgroups.restore();
+    await cgroups.restore();
     for (const { mountPoint } of readHierarchies(root)) assert.ok(!existsSync(`${mountPoint}/${parent}`));
   },
 );
@@ -84,6 +84,6 @@ test('LinuxCgroups.oomKills() counts what the OOM killer took', { skip: privileg
   } finally {
     child.kill('SIGKILL');
     await cgroups.remove(`/${parent}/abc`);
-    cgroups.restore();
+    await cgroups.restore();
   }
 });

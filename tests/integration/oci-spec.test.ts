@@ -65,7 +65,7 @@ after(async () => {
   if (directory === undefined) return;
   rmSync(directory, { recursive: true, force: true });
   await cgroups.remove(`/${name}`);
-  cgroups.restore();
+  await cgroups.restore();
 });
 
 for (const { runtime, path } of runtimes)

@@ -52,12 +52,15 @@ function hybrid(context: TestContext, controllers: string, refused = '') {
     },
     kill: () => assert.fail(),
   };
-  const make = () => new LinuxCgroups({ syscall, root, mountinfoPath, driver: 'cgroupfs' });
-  return { root, calls, make };
+  const countsPath = join(root, 'cgroups');
+  const membershipPath = join(root, 'membership');
+  const paths = { root, mountinfoPath, countsPath, membershipPath };
+  const make = () => new LinuxCgroups({ syscall, ...paths, driver: 'cgroupfs' });
+  return { ...paths, calls, make };
 }
 
-test('LinuxCgroups.ensureUsable() mounts what v2 holds as v1, once, and restore() undoes it', (context) => {
-  const { root, calls, make } = hybrid(context, 'hugetlb misc');
+test('LinuxCgroups.ensureUsable() mounts what v2 holds as v1, once, and restore() undoes it', async (context) => {
+  const { root, calls, countsPath, make } = hybrid(context, 'hugetlb misc');
   const cgroups = make();
   assert.equal(cgroups.setup.mode, 'hybrid');
   assert.equal(cgroups.setup.version, 1);
@@ -70,7 +73,11 @@ test('LinuxCgroups.ensureUsable() mounts what v2 holds as v1, once, and restore(
   mkdirSync(join(root, 'misc', 'someone'));
   // An engine that was killed left the mounts: the next one knows them.
   const next = make();
-  next.restore();
+  writeFileSync(countsPath, 'hugetlb\t10\t2\t1\n');
+  const restored = next.restore();
+  assert.deepEqual(calls.slice(2), [], 'the kernel still holds a removed cgroup');
+  writeFileSync(countsPath, 'hugetlb\t10\t1\t1\n');
+  await restored;
   assert.deepEqual(calls.slice(2), ['unmount /hugetlb']);
   assert.ok(!existsSync(join(root, 'hugetlb')));
   assert.ok(existsSync(join(root, 'memory')), 'mounted by the system');
@@ -84,6 +91,15 @@ test('LinuxCgroups.ensureUsable() says what it could not mount, and does not try
   assert.equal(calls.length, 1);
   assert.match(cgroups.setup.notes.join('\n'), /cannot mount cgroup controller hugetlb as v1: .*EBUSY/);
   assert.ok(!existsSync(join(root, 'hugetlb')));
+});
+
+test('LinuxCgroups.ensureUsable() mounts again what another engine unmounted too early', (context) => {
+  const { root, calls, membershipPath, make } = hybrid(context, '');
+  const cgroups = make();
+  writeFileSync(join(root, 'memory', 'cgroup.procs'), '');
+  writeFileSync(membershipPath, '9:hugetlb:/\n4:memory:/a\n1:name=systemd:/\n0::/\n');
+  cgroups.ensureUsable();
+  assert.deepEqual(calls, ['mount coracle /hugetlb cgroup hugetlb']);
 });
 
 test('LinuxCgroups.ensureUsable() does nothing when v2 holds nothing', (context) => {

@@ -15,11 +15,16 @@ export interface LinuxCgroupsOptions {
   root?: string;
   /** Default /proc/self/mountinfo. */
   mountinfoPath?: string;
+  /** Default /proc/cgroups. */
+  countsPath?: string;
+  /** Default /proc/self/cgroup. */
+  membershipPath?: string;
 }
 
 /** Source of the mounts we make, so that any engine on this machine knows them again, whoever died in between. */
 const MOUNT_SOURCE = 'coracle';
 const REMOVE_TIMEOUT_MS = 5000;
+const RELEASE_TIMEOUT_MS = 2000;
 
 /** cgroups of this machine, v1 (also mounted beside an empty-handed v2) and v2, through their files. */
 export class LinuxCgroups implements Cgroups {
@@ -27,6 +32,8 @@ export class LinuxCgroups implements Cgroups {
   readonly #syscall: LinuxCgroupsOptions['syscall'];
   readonly #root: string;
   readonly #mountinfoPath: string;
+  readonly #countsPath: string;
+  readonly #membershipPath: string;
   readonly #controllersFile: string;
   readonly #parents = new Set<string>();
   /** Kills seen by the cgroups around containers, by the path of their memory.events. */
@@ -39,6 +46,8 @@ export class LinuxCgroups implements Cgroups {
     this.#syscall = options.syscall;
     this.#root = options.root ?? '/sys/fs/cgroup';
     this.#mountinfoPath = options.mountinfoPath ?? '/proc/self/mountinfo';
+    this.#countsPath = options.countsPath ?? '/proc/cgroups';
+    this.#membershipPath = options.membershipPath ?? '/proc/self/cgroup';
     this.#hierarchies = this.#readHierarchies();
     const v2 = this.#hierarchies.find(({ version }) => version === 2)?.mountPoint;
     const unified = v2 === this.#root;
@@ -50,13 +59,14 @@ export class LinuxCgroups implements Cgroups {
 
   ensureUsable(): void {
     if (this.setup.mode !== 'hybrid') return;
-    const controllers = readText(this.#controllersFile)?.trim();
-    if (controllers === undefined || controllers === '') return;
-    for (const controller of controllers.split(' ')) this.#mountAsV1(controller);
+    const inV2 = readText(this.#controllersFile)?.match(/\S+/g) ?? [];
+    const missing = [...inV2, ...this.#unmounted()].filter((controller) => !this.#refused.has(controller));
+    if (missing.length === 0) return;
+    for (const controller of missing) this.#mountAsV1(controller);
     this.#hierarchies = this.#readHierarchies();
   }
 
-  restore(): void {
+  async restore(): Promise<void> {
     for (const parent of this.#parents) {
       // Fails, as it should, while anything is left inside.
       for (const { mountPoint } of this.#hierarchies) tryRemove(join(mountPoint, parent));
@@ -65,10 +75,13 @@ export class LinuxCgroups implements Cgroups {
     if (this.setup.mode !== 'hybrid') return;
     for (const { mountPoint, source, version } of this.#readHierarchies()) {
       if (version !== 1 || source !== MOUNT_SOURCE || subdirectories(mountPoint).length > 0) continue;
+      const controller = mountPoint.slice(this.#root.length + 1);
+      await this.#released(controller);
+      if (subdirectories(mountPoint).length > 0) continue;
       try {
         this.#syscall.unmount(mountPoint);
         rmdirSync(mountPoint);
-        this.#note(`cgroup controller ${mountPoint.slice(this.#root.length + 1)} given back to cgroup v2`);
+        this.#note(`cgroup controller ${controller} given back to cgroup v2`);
       } catch (error) {
         this.#note(`cannot unmount ${mountPoint}: ${errorMessage(error)}`);
       }
@@ -182,7 +195,6 @@ export class LinuxCgroups implements Cgroups {
 
   #mountAsV1(controller: string): void {
     const target = join(this.#root, controller);
-    if (this.#refused.has(controller)) return;
     try {
       mkdirSync(target, { recursive: true });
       this.#syscall.mount(MOUNT_SOURCE, target, 'cgroup', 0, controller);
@@ -191,6 +203,35 @@ export class LinuxCgroups implements Cgroups {
       this.#refused.add(controller);
       this.#note(`cannot mount cgroup controller ${controller} as v1: ${errorMessage(error)}`);
       tryRemove(target);
+    }
+  }
+
+  /**
+   * Controllers of v1 hierarchies that live on without a mount: another engine unmounted one that was not free yet.
+   */
+  #unmounted(): string[] {
+    const lines = readText(this.#membershipPath)?.split('\n') ?? [];
+    // hierarchy-ID:controller-list:path, where v2 and named hierarchies have no controllers.
+    const controllers = lines.flatMap((line) => line.split(':')[1]?.split(',') ?? []);
+    return controllers.filter((controller) => {
+      if (controller === '' || controller.startsWith('name=')) return false;
+      const mounted = this.#hierarchies.find((hierarchy) => hierarchy.controllers.includes(controller));
+      return mounted === undefined || !existsSync(join(mounted.mountPoint, 'cgroup.procs'));
+    });
+  }
+
+  /**
+   * Waits for the kernel to be done with a v1 hierarchy's removed cgroups, some milliseconds after their rmdir: a
+   * hierarchy that is unmounted before does not go away, and v2 does not get its controller back.
+   */
+  async #released(controller: string): Promise<void> {
+    const deadline = performance.now() + RELEASE_TIMEOUT_MS;
+    while (performance.now() < deadline) {
+      const counts = readText(this.#countsPath)?.split('\n') ?? [];
+      // subsys_name, hierarchy, num_cgroups (the root counted), enabled
+      const count = counts.map((line) => line.split('\t')).find(([name]) => name === controller)?.[2];
+      if (count === undefined || Number(count) <= 1) return;
+      await delay(5);
     }
   }
 
