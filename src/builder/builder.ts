@@ -1,6 +1,7 @@
 import type { ImageProgress } from '../images/index.ts';
 import type { RegistryCredentials } from '../registry/index.ts';
 import type { Digest, Ulimit } from '../spec/index.ts';
+import type { SolveStatus } from './progress/trace.ts';
 
 /** One object of the version 1 stream, as `POST /build` sends it. */
 export interface BuildMessage extends Omit<ImageProgress, 'aux'> {
@@ -59,6 +60,8 @@ export interface BuildRequest {
   buildId?: string;
   signal?: AbortSignal;
   onMessage?: (message: BuildMessage) => void;
+  /** What happens step by step, in BuildKit's terms. */
+  onStatus?: (status: SolveStatus) => void;
 }
 
 /**

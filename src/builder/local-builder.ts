@@ -8,6 +8,8 @@ import type { BuildRequest, Builder } from './builder.ts';
 import { receiveContext } from './context/build-context.ts';
 import { CacheMounts } from './ops/step-mounts.ts';
 import type { BuilderOptions, BuilderParts } from './parts.ts';
+import { BuildTrace } from './progress/trace.ts';
+import { withSource } from './progress/source-error.ts';
 import { BuildRun, shortDigest, type BuildServices } from './solver/build-run.ts';
 import { BuildCache } from './solver/cache.ts';
 import { pruneCache } from './solver/prune.ts';
@@ -69,25 +71,35 @@ export class LocalBuilder implements Builder {
     const directory = `${this.#contexts}/${randomBytes(8).toString('hex')}`;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     try {
-      const context = await receiveContext(request.context, {
-        directory: `${directory}/context`,
-        dockerfile: request.dockerfile ?? '',
-        syscall: parts.syscall,
-        signal,
-      });
-      const run = new BuildRun(this.#services, request, context, { directory, signal });
+      const trace = new BuildTrace(request.onStatus);
+      const context = await trace.during('[internal] load build context', () =>
+        receiveContext(request.context, {
+          directory: `${directory}/context`,
+          dockerfile: request.dockerfile ?? '',
+          syscall: parts.syscall,
+          signal,
+        }),
+      );
       let imageId: Digest;
       try {
-        imageId = (await run.run()).id;
-      } finally {
-        run.close();
+        const run = new BuildRun(this.#services, request, context, { directory, signal, trace });
+        try {
+          imageId = (await run.run()).id;
+        } finally {
+          run.close();
+        }
+      } catch (error) {
+        throw withSource(error, context);
       }
       if (request.quiet === true) request.onMessage?.({ stream: `${imageId}\n` });
-      run.say(`Successfully built ${shortDigest(imageId)}\n`);
+      const say = (text: string): void => {
+        if (request.quiet !== true) request.onMessage?.({ stream: text });
+      };
+      say(`Successfully built ${shortDigest(imageId)}\n`);
       for (const tag of tags) {
         const reference = parseReference(tag);
         await parts.images.tag(imageId, `${reference.domain}/${reference.path}`, reference.tag ?? 'latest');
-        run.say(`Successfully tagged ${tag}\n`);
+        say(`Successfully tagged ${tag}\n`);
       }
       return { imageId };
     } finally {

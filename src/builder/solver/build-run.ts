@@ -15,11 +15,14 @@ import { digestOfTexts, type BuildContext } from '../context/build-context.ts';
 import { readDockerfile } from '../dockerfile/instructions/read-dockerfile.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instructions/instruction.ts';
 import { parseInstruction } from '../dockerfile/instructions/parse-instruction.ts';
+import { locate } from '../dockerfile/location.ts';
 import { parseDockerfile } from '../dockerfile/parser/parse.ts';
 import { parsePlatform, planBuild, stageOfFrom, type BuildPlan, type PlannedStage } from '../graph/plan.ts';
 import { viewImage, type ImageView } from '../ops/image-view.ts';
 import type { CacheMounts } from '../ops/step-mounts.ts';
 import type { BuilderOptions, BuilderParts } from '../parts.ts';
+import { StepNames } from '../progress/step-names.ts';
+import type { BuildTrace } from '../progress/trace.ts';
 import { applyConfig, defaultShell } from './apply-config.ts';
 import type { BuildCache } from './cache.ts';
 import { copyStep } from './copy-step.ts';
@@ -46,10 +49,12 @@ export class BuildRun {
   readonly request: BuildRequest;
   readonly context: BuildContext;
   readonly signal: AbortSignal;
+  readonly trace: BuildTrace;
   /** Contents of files hashed so far. */
   readonly hashed = new Map<string, string>();
   readonly #file: Dockerfile;
   readonly #plan: BuildPlan;
+  readonly #names: StepNames;
   readonly #platformArgs: ReadonlyMap<string, string>;
   readonly #platform: Platform;
   readonly #results = new Map<number, StageState>();
@@ -63,12 +68,13 @@ export class BuildRun {
     services: BuildServices,
     request: BuildRequest,
     context: BuildContext,
-    options: { directory: string; signal: AbortSignal },
+    options: { directory: string; signal: AbortSignal; trace: BuildTrace },
   ) {
     this.services = services;
     this.request = request;
     this.context = context;
     this.signal = options.signal;
+    this.trace = options.trace;
     this.#viewDirectory = options.directory;
     this.#file = readDockerfile(context.dockerfile, context.dockerfileName);
     const machine = services.options.platform;
@@ -88,10 +94,12 @@ export class BuildRun {
         kind: 'label',
         original: `LABEL ${name}=${value}`,
         line: 0,
+        endLine: 0,
         pairs: [{ name: quoted(name), value: quoted(value) }],
       });
     }
     this.#plan.steps += labels.length;
+    this.#names = new StepNames(this.#plan);
   }
 
   get buildArgs(): Readonly<Record<string, string | null>> {
@@ -175,7 +183,7 @@ export class BuildRun {
     this.signal.throwIfAborted();
     const { stage, index } = planned;
     this.#announce(stage.original);
-    const state = await this.#begin(planned);
+    const state = await this.#traceBase(planned, () => this.#begin(planned));
     this.#results.set(index, state);
     const triggers = state.image === null ? [] : (state.config.OnBuild ?? []);
     if (triggers.length > 0) await this.#triggers(state, triggers);
@@ -184,12 +192,36 @@ export class BuildRun {
       this.signal.throwIfAborted();
       this.#announce(instruction.original);
       const before = state.image;
-      await this.#instruction(state, instruction);
+      await this.#traced(state, instruction);
       if (state.image !== null && (state.image !== before || before !== null)) {
         this.say(` ---> ${shortId(state.image)}\n`);
       }
     }
     if (state.image !== null) this.request.onMessage?.({ aux: { ID: state.image.id } });
+  }
+
+  async #traceBase(planned: PlannedStage, begin: () => Promise<StageState>): Promise<StageState> {
+    try {
+      const name = this.#names.ofBase(planned);
+      return name === undefined ? await begin() : await this.trace.during(name, begin);
+    } catch (error) {
+      locate(error, planned.stage);
+      throw error;
+    }
+  }
+
+  /** An instruction with its place in the file on what goes wrong, and as a step of its own when it makes files. */
+  async #traced(state: StageState, instruction: Instruction): Promise<void> {
+    const name = this.#names.of(state.index, instruction);
+    state.traced = name === undefined ? undefined : this.trace.begin(name);
+    try {
+      await this.#instruction(state, instruction);
+      state.traced?.end();
+    } catch (error) {
+      locate(error, instruction);
+      state.traced?.end(error);
+      throw error;
+    }
   }
 
   async #begin({ base, platform, index }: PlannedStage): Promise<StageState> {

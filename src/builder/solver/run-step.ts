@@ -5,6 +5,7 @@ import { digestSources, findSources } from '../ops/copy-sources.ts';
 import { execStep } from '../ops/exec.ts';
 import { StepMounts } from '../ops/step-mounts.ts';
 import { parseStepMount, type StepMount } from '../ops/run-mounts.ts';
+import type { TracedStep } from '../progress/trace.ts';
 import { inShell } from './apply-config.ts';
 import type { BuildRun } from './build-run.ts';
 import type { StageState } from './stage.ts';
@@ -53,7 +54,7 @@ export async function runStep(run: BuildRun, state: StageState, instruction: Run
             cgroupParent: run.request.cgroupParent ?? '',
             limits: run.request.limits ?? {},
             signal: run.signal,
-            onOutput: outputOf(run),
+            onOutput: outputOf(run, state.traced),
           },
           opened,
         );
@@ -121,9 +122,13 @@ async function mountInputs(
 }
 
 /** Standard error in bright red, as Docker's classic builder shows it. */
-function outputOf(run: BuildRun): (stream: 'stdout' | 'stderr', chunk: Buffer) => void {
+function outputOf(
+  run: BuildRun,
+  traced: TracedStep | undefined,
+): (stream: 'stdout' | 'stderr', chunk: Buffer) => void {
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   return (stream, chunk) => {
+    traced?.log(stream, chunk);
     const text = decoders[stream].decode(chunk, { stream: true });
     if (text === '') return;
     run.say(stream === 'stdout' ? text : `\u001b[91m${text}\u001b[0m`);

@@ -1,5 +1,6 @@
 import type { Image } from '../../images/index.ts';
 import type { ImageConfig, ImageRunConfig, Platform } from '../../spec/index.ts';
+import type { TracedStep } from '../progress/trace.ts';
 import { expandToWords, expandWord } from '../dockerfile/shell/expand.ts';
 
 /** Arguments that need no ARG, and are in neither history nor cache keys. */
@@ -27,6 +28,8 @@ export class StageState {
   /** A step was run: those after it are not looked up, since they were made on something else. */
   busted = false;
   cmdSet = false;
+  /** The instruction that is worked on, as progress shows it; undefined for one that makes no files. */
+  traced: TracedStep | undefined;
   readonly #args = new Map<string, string | undefined>();
   readonly #buildArgs: Readonly<Record<string, string | null>>;
   readonly #escape: '\\' | '`';

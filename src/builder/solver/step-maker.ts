@@ -40,6 +40,7 @@ export class StepMaker {
     const found = run.request.noCache === true || state.busted ? undefined : await this.#find(key);
     if (found !== undefined) {
       run.say(' ---> Using cache\n');
+      state.traced?.cached();
       state.advance(found, key);
       return;
     }

@@ -11,8 +11,10 @@ export interface CommandLine {
 interface Common {
   /** As written, continuation lines joined. */
   original: string;
-  /** In the file, from 1. */
+  /** First line in the file, from 1; 0 for what does not stand there. */
   line: number;
+  /** Last line, heredocs included. */
+  endLine: number;
 }
 
 export interface RunInstruction extends Common {
@@ -58,6 +60,7 @@ export type Instruction =
 export interface Stage {
   original: string;
   line: number;
+  endLine: number;
   /** Image or earlier stage, not yet expanded. */
   base: string;
   /** Lower case; '' for none. */

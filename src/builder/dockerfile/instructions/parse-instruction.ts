@@ -1,4 +1,5 @@
 import { dockerfileError } from '../errors.ts';
+import { locate, type LineRange } from '../location.ts';
 import { heredocOf } from '../parser/heredoc.ts';
 import { parseDockerfile, type Node } from '../parser/parse.ts';
 import { jsonWords, splitWords } from '../parser/words.ts';
@@ -111,7 +112,9 @@ const parsers: Readonly<Record<string, Parse>> = {
 export function parseInstruction(node: Node, escape: '\\' | '`'): Instruction {
   const parse = Object.hasOwn(parsers, node.name) ? parsers[node.name] : undefined;
   if (parse === undefined) {
-    throw dockerfileError(`unknown instruction: ${node.name.toUpperCase()}`, node.startLine);
+    const error = dockerfileError(`unknown instruction: ${node.name.toUpperCase()}`, node.startLine);
+    locate(error, rangeOf(node));
+    throw error;
   }
   return located(node, () => parse({ node, escape, flags: flagsOf(node) }));
 }
@@ -125,13 +128,22 @@ export function located<T>(node: Node, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    if (error instanceof SplitError) throw dockerfileError(error.message);
-    throw dockerfileError((error as Error).message, node.startLine);
+    const shown =
+      error instanceof SplitError
+        ? dockerfileError(error.message)
+        : dockerfileError((error as Error).message, node.startLine);
+    locate(shown, rangeOf(node));
+    throw shown;
   }
 }
 
-function common({ node }: Reader): { original: string; line: number } {
-  return { original: node.original, line: node.startLine };
+/** The lines of an instruction. */
+export function rangeOf(node: Node): LineRange {
+  return { line: node.startLine, endLine: node.endLine };
+}
+
+function common({ node }: Reader): { original: string; line: number; endLine: number } {
+  return { original: node.original, line: node.startLine, endLine: node.endLine };
 }
 
 function json(rest: string): string[] | undefined {

@@ -1,7 +1,8 @@
 import { EngineError } from '../../../errors/index.ts';
+import { locate } from '../location.ts';
 import { parseDockerfile } from '../parser/parse.ts';
 import type { Dockerfile, Stage } from './instruction.ts';
-import { argPairs, flagsOf, located, parseInstruction } from './parse-instruction.ts';
+import { argPairs, flagsOf, located, parseInstruction, rangeOf } from './parse-instruction.ts';
 
 const stageName = /^[a-z][a-z0-9-_.]*$/;
 
@@ -18,13 +19,15 @@ export function readDockerfile(text: string, name?: string): Dockerfile {
     if (stage !== undefined) {
       stage.instructions.push(parseInstruction(node, escape));
     } else if (node.name === 'arg') {
-      const { original, startLine: line } = node;
+      const { original, startLine: line, endLine } = node;
       const args = located(node, () => argPairs({ node, escape }));
-      file.metaArgs.push(...args.map((arg) => ({ ...arg, original, line })));
+      file.metaArgs.push(...args.map((arg) => ({ ...arg, original, line, endLine })));
     } else {
       // An unknown word is the better explanation.
       parseInstruction(node, escape);
-      throw new EngineError('invalid-parameter', 'no build stage in current context');
+      const error = new EngineError('invalid-parameter', 'no build stage in current context');
+      locate(error, rangeOf(node));
+      throw error;
     }
   }
   if (file.stages.length === 0) {
@@ -46,5 +49,5 @@ function readStage(node: Parameters<typeof flagsOf>[0]): Stage {
     );
   }
   const platform = flagsOf(node).text('platform');
-  return { original: node.original, line: node.startLine, base, name: stage, platform, instructions: [] };
+  return { original: node.original, ...rangeOf(node), base, name: stage, platform, instructions: [] };
 }
