@@ -5,6 +5,8 @@ export interface NetworkCase {
   title: string;
   see: (world: NetworkWorld) => Promise<unknown>;
   expected: unknown;
-  /** Why dockerd 20.10 does otherwise. */
+  /** Where dockerd 20.10 knows the option and does otherwise: what is seen there, and why ours differs. */
+  onDockerd?: { expected: unknown; because: string };
+  /** Why the case says nothing about dockerd 20.10 (it has no such option, or our engine alone promises it). */
   notDockerd?: string;
 }

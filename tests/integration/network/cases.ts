@@ -1,5 +1,7 @@
 import type { NetworkCase } from './case.ts';
-import { linkCases, nameCases } from './name-cases.ts';
+import { lifeCases } from './life-cases.ts';
+import { linkCases } from './link-cases.ts';
+import { nameCases } from './name-cases.ts';
 import { userNetworkCases } from './network-cases.ts';
 import { publishedCases } from './published-cases.ts';
 
@@ -8,4 +10,5 @@ export const networkCases: readonly NetworkCase[] = [
   ...userNetworkCases,
   ...nameCases,
   ...linkCases,
+  ...lifeCases,
 ];

@@ -1,0 +1,103 @@
+import type { NetworkCase } from './case.ts';
+
+const notDockerd = 'only our engine promises it: containers’ networks do not need the engine';
+
+/** The engine dies, and the machine’s networking is changed behind its back. */
+export const lifeCases: NetworkCase[] = [
+  {
+    title: 'ports are reached while the engine is dead; the next one adopts them and answers names',
+    async see(world) {
+      await world.ok('network', 'create', '--subnet', '10.98.0.0/24', 'app');
+      await world.run('--name', 'web', '--network', 'app', '-p', '8080:80');
+      await world.serveTcp('web', 80);
+      await world.crash();
+      const dead = [
+        await world.ask('neighbour', world.hostAddress, 8080),
+        await world.ask('host', world.hostAddress, 8080),
+      ];
+      await world.restart();
+      const { code, stderr } = await world.docker('run', '--rm', '-p', '8080:80', 'IMAGE', 'true');
+      const adopted = [
+        await world.ask('neighbour', world.hostAddress, 8080),
+        await world.resolve('web', 'web'),
+        code,
+        /port is already allocated/.test(stderr),
+      ];
+      await world.ok('rm', '-f', 'web');
+      return { dead, adopted, removed: await world.ask('neighbour', world.hostAddress, 8080) };
+    },
+    expected: {
+      dead: ['198.51.100.2', '198.51.100.1'],
+      adopted: ['198.51.100.2', '10.98.0.2', 125, true],
+      removed: 'refused',
+    },
+    notDockerd,
+  },
+  {
+    title: 'a bridge that somebody deleted is made again, and containers are put back on it',
+    async see(world) {
+      await world.ok('network', 'create', '--subnet', '10.98.0.0/24', 'app');
+      await world.run('--name', 'web', '--network', 'app', '-p', '8080:80');
+      await world.serveTcp('web', 80);
+      const id = await world.ok('network', 'inspect', '-f', '{{.Id}}', 'app');
+      await world.crash();
+      world.deleteLink(`br-${id.slice(0, 12)}`);
+      const gone = await world.ask('neighbour', world.hostAddress, 8080);
+      await world.restart();
+      return [gone, await world.ask('neighbour', world.hostAddress, 8080)];
+    },
+    expected: ['timeout', '198.51.100.2'],
+    notDockerd,
+  },
+  {
+    title: 'a source address that is none of the network’s does not leave it',
+    async see(world) {
+      await world.run('--name', 'liar', '--cap-add', 'NET_ADMIN');
+      await world.ok('exec', 'liar', 'ip', 'addr', 'add', '10.200.0.1/32', 'dev', 'lo');
+      return world.datagramsAtNeighbour(7000, async () => {
+        await world.send('liar', world.neighbourAddress, 7000, { source: '10.200.0.1', text: 'spoofed' });
+        await world.send('liar', world.neighbourAddress, 7000, { text: 'honest' });
+      });
+    },
+    expected: ['honest'],
+    onDockerd: { expected: ['spoofed', 'honest'], because: 'it looks at no source address' },
+  },
+  {
+    title: 'a client of a UDP port that never stops sending reaches the container that comes, and the next',
+    async see(world) {
+      const client = world.sendForever(world.hostAddress, 5353);
+      const seen = [];
+      try {
+        for (const name of ['first', 'second']) {
+          await world.run('--name', name, '--network', 'bridge', '-p', '5353:53/udp');
+          // Another address each time.
+          await world.run('--name', `${name}-neighbour`);
+          await world.serveUdp(name, 53);
+          client.seen.length = 0;
+          await world.until(() => client.seen.length > 0, 3000);
+          seen.push(client.seen[0]);
+          // Its socket would keep the namespace.
+          world.stopServers();
+          await world.ok('rm', '-f', name);
+        }
+        return seen;
+      } finally {
+        client.stop();
+      }
+    },
+    expected: ['198.51.100.2', '198.51.100.2'],
+  },
+  {
+    title: 'rules that somebody flushed are written again with the next container',
+    async see(world) {
+      await world.run('--name', 'web', '-p', '8080:80');
+      await world.serveTcp('web', 80);
+      world.nft('flush', 'ruleset');
+      const flushed = await world.ask('neighbour', world.hostAddress, 8080);
+      await world.run('--name', 'two', '-p', '8081:80');
+      return [flushed, await world.ask('neighbour', world.hostAddress, 8080)];
+    },
+    expected: ['refused', '198.51.100.2'],
+    notDockerd,
+  },
+];
