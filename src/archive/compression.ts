@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { Readable, type Writable } from 'node:stream';
 import { EngineError, ProcessError, errorMessage } from '../errors/index.ts';
+import { checkExpansion, type ExpansionLimits } from './expansion.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
 
@@ -29,16 +30,23 @@ export function detectCompression(head: Uint8Array): Compression {
 /**
  * Decompresses a stream by its magic: gzip and zstd in this process (on the thread pool), bzip2 and xz by the programs
  * of those names, anything else as it is.
- * @throws {EngineError} `data-loss` for a broken stream; `not-implemented` when bzip2 or xz is not installed.
+ * @throws {EngineError} `data-loss` for a broken stream; `invalid-parameter` for one that expands beyond the limits;
+ *   `not-implemented` when bzip2 or xz is not installed.
  */
 export async function* decompress(
   input: AsyncIterable<Uint8Array>,
-  options: { chunkBytes?: number } = {},
+  options: { chunkBytes?: number; limits?: ExpansionLimits } = {},
 ): AsyncGenerator<Buffer, void, void> {
-  const { head, rest } = await peek(input, MAGIC_BYTES);
+  const { head, rest, taken } = await peek(input, MAGIC_BYTES);
   const compression = detectCompression(head);
+  let bytes = 0;
+  const checked = (chunk: Buffer): Buffer => {
+    bytes += chunk.length;
+    checkExpansion(options.limits ?? {}, bytes, taken());
+    return chunk;
+  };
   if (compression === 'none') {
-    for await (const chunk of rest) yield chunk;
+    for await (const chunk of rest) yield checked(chunk);
     return;
   }
   const { writable, output } = decompressor(compression, options.chunkBytes ?? 256 * 1024);
@@ -52,11 +60,11 @@ export async function* decompress(
   writable.on('error', () => {});
   source.pipe(writable);
   try {
-    yield* output;
+    for await (const chunk of output) yield checked(chunk);
     if (inputError !== undefined) throw inputError;
   } catch (error) {
     if (inputError !== undefined) throw inputError;
-    if (error instanceof EngineError && error.kind === 'not-implemented') throw error;
+    if (error instanceof EngineError && error.kind !== 'internal') throw error;
     throw new EngineError('data-loss', `Cannot decompress ${compression} stream: ${errorMessage(error)}`, {
       cause: error,
     });
@@ -121,11 +129,11 @@ function program(name: 'bzip2' | 'xz'): Decompressor {
   return { writable: child.stdin, output: output() };
 }
 
-/** Reads the first `count` bytes and gives them back in front of the rest. */
+/** Reads the first `count` bytes and gives them back in front of the rest; `taken` counts the bytes read so far. */
 async function peek(
   input: AsyncIterable<Uint8Array>,
   count: number,
-): Promise<{ head: Buffer; rest: AsyncGenerator<Buffer, void, void> }> {
+): Promise<{ head: Buffer; rest: AsyncGenerator<Buffer, void, void>; taken: () => number }> {
   const iterator = input[Symbol.asyncIterator]();
   const parts: Buffer[] = [];
   let bytes = 0;
@@ -142,11 +150,12 @@ async function peek(
       for (;;) {
         const { done, value } = await iterator.next();
         if (done === true) return;
+        bytes += value.length;
         yield Buffer.from(value.buffer, value.byteOffset, value.byteLength);
       }
     } finally {
       await iterator.return?.();
     }
   };
-  return { head: first.subarray(0, count), rest: rest() };
+  return { head: first.subarray(0, count), rest: rest(), taken: () => bytes };
 }

@@ -3,8 +3,10 @@ export { TarParser, type TarHandler } from './tar/parser.ts';
 export { readTar, type TarEntry } from './tar/reader.ts';
 export { TAR_END, encodeHeader, tarPadding, writeTar, type TarMember, type TarSource } from './tar/writer.ts';
 export { decompress, detectCompression, MAGIC_BYTES, type Compression } from './compression.ts';
+export { checkExpansion, type ExpansionLimits } from './expansion.ts';
 export { LayerUnpacker, type LayerUnpackerOptions } from './layer-unpacker.ts';
 export {
+  MAX_ENTRIES,
   unpackLayer,
   type UnpackLimits,
   type UnpackRequest,

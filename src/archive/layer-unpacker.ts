@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError, type ErrorKind } from '../errors/index.ts';
-import type { UnpackRequest, UnpackResult } from './unpack/unpack-layer.ts';
+import type { UnpackLimits, UnpackRequest, UnpackResult } from './unpack/unpack-layer.ts';
 
 export interface LayerUnpackerOptions {
   /** The worker's program, for bundles that put it elsewhere. */
@@ -9,6 +9,8 @@ export interface LayerUnpackerOptions {
   maxWorkers?: number;
   /** How long a thread without work is kept. Default 3000. */
   idleMs?: number;
+  /** Of layers whose request gives none. */
+  limits?: UnpackLimits;
 }
 
 export type WorkerReply =
@@ -42,6 +44,7 @@ export class LayerUnpacker {
   readonly #entry: URL | string | undefined;
   readonly #maxWorkers: number;
   readonly #idleMs: number;
+  readonly #limits: UnpackLimits | undefined;
   readonly #threads = new Set<Thread>();
   #queue: Job[] = [];
   #closed = false;
@@ -50,6 +53,7 @@ export class LayerUnpacker {
     this.#entry = options.workerEntry;
     this.#maxWorkers = options.maxWorkers ?? 2;
     this.#idleMs = options.idleMs ?? 3000;
+    this.#limits = options.limits;
   }
 
   /**
@@ -104,7 +108,8 @@ export class LayerUnpacker {
       clearTimeout(thread.idleTimer);
       thread.job = job;
       thread.worker.ref();
-      thread.worker.postMessage(job.request);
+      const limited = this.#limits === undefined ? {} : { limits: this.#limits };
+      thread.worker.postMessage({ ...limited, ...job.request });
     }
   }
 

@@ -77,6 +77,7 @@ export class LocalBuilder implements Builder {
           directory: `${directory}/context`,
           dockerfile: request.dockerfile ?? '',
           syscall: parts.syscall,
+          limits: this.#services.options.archiveLimits ?? {},
           signal,
         }),
       );

@@ -1,3 +1,4 @@
+import type { UnpackLimits } from '../archive/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Images } from '../images/index.ts';
 import type { Networks } from '../network/index.ts';
@@ -58,5 +59,7 @@ export interface BuilderOptions {
   noNewPrivileges: boolean;
   /** The machine's. */
   platform: Platform;
+  /** Of contexts, and of archives that ADD unpacks. */
+  archiveLimits?: UnpackLimits;
   onBackgroundError: (context: string, error: unknown) => void;
 }

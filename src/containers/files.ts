@@ -64,6 +64,7 @@ export async function writeContainerArchive(
       {
         noOverwriteDirNonDir: request.noOverwriteDirNonDir,
         ...(owner === undefined ? {} : { owner: { uid: owner.uid, gid: owner.gid } }),
+        limits: table.options.archiveLimits ?? {},
       },
     );
     table.publish(entry, 'extract-to-dir', { path: request.path });

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { UnpackLimits } from '../archive/index.ts';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Images } from '../images/index.ts';
@@ -70,6 +71,8 @@ export interface ContainersOptions {
   stopTimeoutSeconds: number;
   /** The machine's, for containers without an image. */
   platform: { architecture: string; os: string; variant?: string };
+  /** Of what is copied into a container. */
+  archiveLimits?: UnpackLimits;
   /** Told of failures in work that nobody waits for. */
   onBackgroundError: (context: string, error: unknown) => void;
 }

@@ -95,6 +95,11 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     noNewPrivileges: flag('no-new-privileges'),
     labels,
     debug,
+    archiveLimits: {
+      ...optional('maxBytes', parseOptionalSize(text('max-archive-size'))),
+      ...optional('maxRatio', parseNumber('max-archive-ratio', text('max-archive-ratio'))),
+      ...optional('maxEntries', parseNumber('max-archive-entries', text('max-archive-entries'))),
+    },
     registries: {
       insecureRegistries: list('insecure-registry'),
       mirrors: list('registry-mirror'),
@@ -213,6 +218,10 @@ export function parseSize(given: string): number {
   const found = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(given);
   if (found === null) throw invalid(`invalid size: '${given}'`);
   return Math.floor(Number(found[1]) * (sizeUnits[(found[2] ?? '').toLowerCase()] as number));
+}
+
+function parseOptionalSize(given: string | undefined): number | undefined {
+  return given === undefined ? undefined : parseSize(given);
 }
 
 function invalid(message: string): EngineError {

@@ -98,6 +98,22 @@ export const settings = [
     help: 'Set the logging level ("debug"|"info"|"warn"|"error"|"fatal") (default "info")',
   },
   { flag: 'log-opt', key: 'log-opts', kind: 'map', help: 'Default log driver options for containers' },
+  {
+    flag: 'max-archive-entries',
+    kind: 'number',
+    help: 'Most files in a layer, build context or archive (default 10 million)',
+  },
+  {
+    flag: 'max-archive-ratio',
+    kind: 'number',
+    help: 'How many times its size an archive may expand to, beyond the first GiB (default 2000)',
+  },
+  {
+    flag: 'max-archive-size',
+    kind: 'size',
+    help: 'Largest uncompressed size of a layer, build context or archive (default: none)',
+    value: 'bytes',
+  },
   { flag: 'mtu', kind: 'number', help: 'Set the MTU of the default bridge' },
   { flag: 'no-new-privileges', kind: 'flag', help: 'Set no-new-privileges by default for new containers' },
   { flag: 'pidfile', short: 'p', kind: 'text', help: 'Path to use for daemon PID file' },

@@ -140,7 +140,8 @@ async function compose(
   });
   undo.defer(() => snapshotter.close());
   const content = new LocalContentStore(`${dataRoot}/content`);
-  const unpacker = new LayerUnpacker(workerEntry());
+  const limited = options.archiveLimits === undefined ? {} : { archiveLimits: options.archiveLimits };
+  const unpacker = new LayerUnpacker({ ...workerEntry(), limits: options.archiveLimits ?? {} });
   undo.defer(() => unpacker.close());
   const registries = new Registries({
     certificateDirectories: defaults.certificateDirectories,
@@ -154,6 +155,7 @@ async function compose(
     snapshotter,
     events,
     unpackLayer: (request, options) => unpacker.unpack(request, options),
+    ...limited,
   });
   await images.open();
   const volumes = new LocalVolumes({ records, events, syscall, dataRoot });
@@ -230,6 +232,7 @@ async function compose(
       logOptions: options.logOptions ?? defaults.logOptions,
       stopTimeoutSeconds: defaults.stopTimeoutSeconds,
       platform,
+      ...limited,
       onBackgroundError: (context, error) => log('error', `${context}: ${errorMessage(error)}`),
     },
   );
@@ -260,6 +263,7 @@ async function compose(
       ulimits: options.defaultUlimits ?? [],
       noNewPrivileges: options.noNewPrivileges ?? false,
       platform,
+      ...limited,
       onBackgroundError: (context, error) => log('error', `${context}: ${errorMessage(error)}`),
     },
   );

@@ -1,3 +1,4 @@
+import type { UnpackLimits } from '../archive/index.ts';
 import type { RegistriesOptions } from '../registry/index.ts';
 import type { Ulimit } from '../spec/index.ts';
 
@@ -29,6 +30,8 @@ export interface EngineOptions {
   noNewPrivileges?: boolean;
   /** How registries are reached: mirrors, insecure ones, certificates, limits. Proxies come from the environment. */
   registries?: RegistriesOptions;
+  /** How large layers, image archives, build contexts and archives copied into containers may become. */
+  archiveLimits?: UnpackLimits;
   labels?: readonly string[];
   debug?: boolean;
   /** One line of what the engine does or could not do; default: nothing is written. */

@@ -2,9 +2,11 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { posix } from 'node:path';
 import {
   MAGIC_BYTES,
+  checkExpansion,
   detectCompression,
   readTar,
   type Compression,
+  type ExpansionLimits,
   type TarEntry,
 } from '../archive/index.ts';
 import type { BlobInfo, ContentStore } from '../content/index.ts';
@@ -39,7 +41,7 @@ export class ArchiveFiles {
   /** Reads a whole tar; its blobs belong to the lease. @throws {EngineError} `invalid-parameter` */
   static async read(
     archive: AsyncIterable<Uint8Array>,
-    options: { content: ContentStore; lease: Lease; signal?: AbortSignal },
+    options: { content: ContentStore; lease: Lease; limits: ExpansionLimits; signal?: AbortSignal },
   ): Promise<ArchiveFiles> {
     const files = new ArchiveFiles(options.content, options.lease);
     let memoryBytes = 0;
@@ -54,6 +56,7 @@ export class ArchiveFiles {
       } else if (entry.type === 'hardlink') {
         files.#files.set(name, { kind: 'link', target: entry.linkPath });
       } else if (entry.type === 'file') {
+        checkExpansion(options.limits, entry.sizeBytes, storedBytes(entry));
         const small =
           entry.sizeBytes <= smallFileBytes && memoryBytes + entry.sizeBytes <= smallFilesTotalBytes;
         if (small) {
@@ -132,6 +135,11 @@ export class ArchiveFiles {
     }
     throw badImage(`invalid archive: ${JSON.stringify(path)} is a loop of links`);
   }
+}
+
+/** Without the holes of a sparse file. */
+function storedBytes({ sparse, sizeBytes }: TarEntry): number {
+  return sparse === null ? sizeBytes : sparse.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** Stores bytes as a blob that the lease holds. */

@@ -1,4 +1,4 @@
-import { decompress } from '../archive/index.ts';
+import { decompress, type ExpansionLimits } from '../archive/index.ts';
 import {
   familiarReference,
   mediaTypes,
@@ -40,6 +40,7 @@ export async function importImage(
     parent: null,
     layer: archive,
     config,
+    limits: store.archiveLimits,
     ...(reference === undefined ? {} : { reference }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
@@ -54,10 +55,15 @@ export async function importImage(
  */
 export async function createImage(
   store: ImageStore,
-  request: Omit<CreateRequest, 'reference'> & { reference?: Reference; signal?: AbortSignal },
+  request: Omit<CreateRequest, 'reference'> & {
+    reference?: Reference;
+    limits?: ExpansionLimits;
+    signal?: AbortSignal;
+  },
 ): Promise<Digest> {
   await using lease = store.leases.open();
-  const { parent, layer, signal } = request;
+  // A layer of this engine's making is as large as it is.
+  const { parent, layer, signal, limits = { maxRatio: Infinity } } = request;
   const layers: LayerSource[] = [];
   if (parent !== null) {
     for (const shared of store.catalog.shared(parent.id)) await lease.hold(shared);
@@ -71,7 +77,7 @@ export async function createImage(
   }
   if (layer !== null) {
     await using writer = await store.content.ingest(signal === undefined ? {} : { signal });
-    for await (const chunk of decompress(layer)) await writer.write(chunk);
+    for await (const chunk of decompress(layer, { limits })) await writer.write(chunk);
     const { digest, sizeBytes } = await lease.commit(writer);
     layers.push({
       diffId: digest,

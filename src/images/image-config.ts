@@ -16,13 +16,41 @@ export function badImage(message: string): EngineError {
   return new EngineError('invalid-parameter', message, { code: 'bad-image' });
 }
 
+/** Deeper than any document of an image, shallow enough for whatever recurs over it. */
+const maxJsonDepth = 100;
+
 /** @throws {EngineError} `invalid-parameter` naming `what` */
 export function parseJson(bytes: Uint8Array, what: string): unknown {
+  if (jsonDepth(bytes) > maxJsonDepth) {
+    throw badImage(`Cannot read ${what}: it is nested more than ${maxJsonDepth} deep`);
+  }
   try {
     return JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown;
   } catch (error) {
     throw badImage(`Cannot read ${what}: ${errorMessage(error)}`);
   }
+}
+
+/** How deep objects and lists are nested, whether or not the rest is JSON. */
+function jsonDepth(bytes: Uint8Array): number {
+  let depth = 0;
+  let deepest = 0;
+  let inText = false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (inText) {
+      if (byte === 0x5c) at += 1;
+      else if (byte === 0x22) inText = false;
+    } else if (byte === 0x22) {
+      inText = true;
+    } else if (byte === 0x5b || byte === 0x7b) {
+      depth += 1;
+      deepest = Math.max(deepest, depth);
+    } else if (byte === 0x5d || byte === 0x7d) {
+      depth -= 1;
+    }
+  }
+  return deepest;
 }
 
 /**
@@ -67,6 +95,10 @@ function checkRunConfig(config: unknown): void {
     if (value !== undefined && value !== null && !isObject(value)) {
       throw badImage(`Cannot read image configuration: config.${key} is not an object`);
     }
+  }
+  const labels = config['Labels'];
+  if (isObject(labels) && !Object.values(labels).every((value) => typeof value === 'string')) {
+    throw badImage('Cannot read image configuration: config.Labels holds something else than strings');
   }
   for (const key of ['User', 'WorkingDir', 'StopSignal']) {
     const value = config[key];

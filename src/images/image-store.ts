@@ -1,3 +1,4 @@
+import type { ExpansionLimits } from '../archive/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
@@ -23,6 +24,7 @@ export class ImageStore {
   readonly catalog: ImageCatalog;
   readonly leases: Leases;
   readonly layers: ImageLayers;
+  readonly archiveLimits: ExpansionLimits;
   readonly nowMs: () => number;
   readonly #events: EventBus;
 
@@ -32,11 +34,13 @@ export class ImageStore {
     catalog: ImageCatalog;
     events: EventBus;
     unpack: UnpackLayer;
+    archiveLimits: ExpansionLimits;
     nowMs: () => number;
   }) {
     this.content = parts.content;
     this.snapshotter = parts.snapshotter;
     this.catalog = parts.catalog;
+    this.archiveLimits = parts.archiveLimits;
     this.nowMs = parts.nowMs;
     this.#events = parts.events;
     this.layers = new ImageLayers(parts);

@@ -51,6 +51,9 @@ export interface LayersOptions {
   signal?: AbortSignal;
 }
 
+/** For layers that are not written to disk, or were there before. */
+const unbounded = { limits: { maxRatio: Infinity } } as const;
+
 /** Turns layer blobs into layers of the snapshotter. */
 export class ImageLayers {
   readonly #content: ContentStore;
@@ -157,7 +160,8 @@ export class ImageLayers {
     if (known?.blob.digest === blob.digest) return known.tarSizeBytes;
     const hash = createHash('sha256');
     let sizeBytes = 0;
-    for await (const chunk of decompress(createReadStream(this.#content.path(blob.digest)))) {
+    const stream = createReadStream(this.#content.path(blob.digest));
+    for await (const chunk of decompress(stream, unbounded)) {
       hash.update(chunk);
       sizeBytes += chunk.length;
     }
@@ -169,7 +173,7 @@ export class ImageLayers {
   /** The uncompressed tar of a layer. */
   async *tar(layer: LayerRecord): AsyncIterable<Uint8Array> {
     const stream = createReadStream(this.#content.path(layer.blob.digest), { highWaterMark: 256 * 1024 });
-    yield* decompress(stream);
+    yield* decompress(stream, unbounded);
   }
 }
 

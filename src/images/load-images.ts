@@ -20,9 +20,11 @@ export async function loadImages(
 ): Promise<{ ids: Digest[]; tags: string[] }> {
   await using lease = store.leases.open();
   const { signal, platform, onProgress } = options;
-  const files = await ArchiveFiles.read(decompress(archive), {
+  const { archiveLimits: limits } = store;
+  const files = await ArchiveFiles.read(decompress(archive, { limits }), {
     content: store.content,
     lease,
+    limits,
     ...(signal === undefined ? {} : { signal }),
   });
   const isLayout = files.has('index.json');

@@ -1,4 +1,5 @@
 import { EngineError } from '../errors/index.ts';
+import type { ExpansionLimits } from '../archive/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
@@ -29,6 +30,8 @@ export interface LocalImagesParts {
   unpackLayer: UnpackLayer;
   /** Without them nothing can be pulled or pushed. */
   registries?: Registries;
+  /** Of archives that are loaded or imported. */
+  archiveLimits?: ExpansionLimits;
   /** Milliseconds since the epoch; the machine's clock when absent. */
   nowMs?: () => number;
 }
@@ -52,6 +55,7 @@ export class LocalImages implements Images {
       events: parts.events,
       catalog: new ImageCatalog(parts.records),
       unpack: parts.unpackLayer,
+      archiveLimits: parts.archiveLimits ?? {},
       nowMs: parts.nowMs ?? Date.now,
     });
     const { registries, records } = parts;

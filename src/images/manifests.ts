@@ -1,4 +1,4 @@
-import { isDigest, type Descriptor, type Platform } from '../spec/index.ts';
+import { isDigest, mediaTypes, type Descriptor, type Platform } from '../spec/index.ts';
 import { badImage, isObject, parseJson } from './image-config.ts';
 
 const maxLayers = 1000;
@@ -7,6 +7,7 @@ const maxLayers = 1000;
 export function parseManifest(bytes: Uint8Array, name: string): { config: Descriptor; layers: Descriptor[] } {
   const what = `manifest ${name}`;
   const value = parseJson(bytes, what);
+  checkKind(value, 'manifest', what);
   const config = isObject(value) ? value['config'] : undefined;
   const layers = list(value, 'layers', what);
   if (layers.length > maxLayers) throw badImage(`Cannot read ${what}: it has more than ${maxLayers} layers`);
@@ -24,7 +25,31 @@ export function parseIndexEntries(bytes: Uint8Array, name: string): Descriptor[]
 /** With the attestations. */
 export function parseAllEntries(bytes: Uint8Array, name: string): Descriptor[] {
   const what = `index ${name}`;
-  return list(parseJson(bytes, what), 'manifests', what);
+  const value = parseJson(bytes, what);
+  checkKind(value, 'index', what);
+  return list(value, 'manifests', what);
+}
+
+const kinds: Readonly<Record<string, 'manifest' | 'index'>> = {
+  [mediaTypes.ociManifest]: 'manifest',
+  [mediaTypes.dockerManifest]: 'manifest',
+  [mediaTypes.ociIndex]: 'index',
+  [mediaTypes.dockerIndex]: 'index',
+};
+
+/**
+ * Refuses a document that another reader could take for the other kind, so that all see the same image (OCI image-spec
+ * v1.0.2, CVE-2021-41190). @throws {EngineError} `invalid-parameter`
+ */
+export function checkKind(value: unknown, kind: 'manifest' | 'index', what: string): void {
+  if (!isObject(value)) return;
+  const { mediaType } = value;
+  const stated = typeof mediaType === 'string' ? kinds[mediaType] : undefined;
+  const foreign = kind === 'manifest' ? ['manifests', 'fsLayers'] : ['config', 'layers', 'fsLayers'];
+  const found = foreign.find((member) => value[member] !== undefined && value[member] !== null);
+  if ((stated ?? kind) === kind && found === undefined) return;
+  const why = found === undefined ? `its media type is ${String(mediaType)}` : `it has ${found}`;
+  throw badImage(`Cannot read ${what} as ${kind === 'index' ? 'an index' : 'a manifest'}: ${why}`);
 }
 
 function list(value: unknown, member: 'manifests' | 'layers', what: string): Descriptor[] {

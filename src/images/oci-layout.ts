@@ -19,6 +19,7 @@ import {
   type JsonObject,
 } from './image-config.ts';
 import type { LayerSource } from './layers.ts';
+import { checkKind } from './manifests.ts';
 
 const maxDepth = 8;
 
@@ -57,6 +58,7 @@ async function chooseManifest(
   if (!isIndex(descriptor)) return descriptor;
   if (depth === maxDepth) throw badImage(`invalid archive: indexes are nested more than ${maxDepth} deep`);
   const value = parseJson(await blobBytes(files, descriptor), `index ${descriptor.digest}`);
+  checkKind(value, 'index', `index ${descriptor.digest}`);
   const candidates = descriptors(value, 'manifests', `index ${descriptor.digest}`).filter(
     (candidate) => isRunnable(candidate) && fits(candidate.platform, wanted),
   );
@@ -72,6 +74,7 @@ async function readManifest(files: ArchiveFiles, descriptor: Descriptor): Promis
   const what = `manifest ${descriptor.digest}`;
   const bytes = await blobBytes(files, descriptor);
   const manifest = parseJson(bytes, what);
+  checkKind(manifest, 'manifest', what);
   const layerDescriptors = descriptors(manifest, 'layers', what);
   const configDescriptor = parseDescriptor((manifest as JsonObject)['config'], what);
   const configBytes = await blobBytes(files, configDescriptor);

@@ -4,23 +4,19 @@ import { EngineError } from '../../errors/index.ts';
 import type { DiffId, Digest } from '../../spec/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import { MAGIC_BYTES, decompress, detectCompression } from '../compression.ts';
-import { badArchive } from '../tar/header.ts';
+import { checkExpansion, type ExpansionLimits } from '../expansion.ts';
 import { TarParser } from '../tar/parser.ts';
 import { ownedLocation } from './location.ts';
 import { TreeWriter, type TreeWriterOptions } from './tree-writer.ts';
 
 /** Bounds against archives that are small to send and large to unpack. */
-export interface UnpackLimits {
-  /** Uncompressed bytes of the archive. Default: none. */
-  maxBytes?: number;
+export interface UnpackLimits extends ExpansionLimits {
   /** Members. Default: 10 million. */
   maxEntries?: number;
-  /**
-   * Uncompressed bytes for each compressed byte, looked at beyond the first GiB. Default: 2000, which no gzip stream
-   * reaches.
-   */
-  maxRatio?: number;
 }
+
+/** The default of `UnpackLimits.maxEntries`. */
+export const MAX_ENTRIES = 10_000_000;
 
 export interface UnpackRequest extends Omit<TreeWriterOptions, 'maxEntries' | 'base'> {
   /** The file with the layer: plain, gzip, zstd (bzip2, xz where the programs are installed). */
@@ -49,7 +45,6 @@ export interface UnpackResult {
 const READ_BYTES = 1024 * 1024;
 /** Small enough for buffers to be used again by the allocator. */
 const INFLATED_BYTES = 256 * 1024;
-const RATIO_FREE_BYTES = 1024 ** 3;
 
 /**
  * Applies a layer to a directory: owners, modes, times, links, devices, extended attributes, whiteouts. Blocks its
@@ -60,10 +55,10 @@ const RATIO_FREE_BYTES = 1024 ** 3;
  * @see OCI image-spec v1.1 layer.md
  */
 export async function unpackLayer(request: UnpackRequest, syscall: Syscall): Promise<UnpackResult> {
-  const limits = { maxBytes: Infinity, maxEntries: 10_000_000, maxRatio: 2000, ...request.limits };
+  const { limits = {} } = request;
   const writer = new TreeWriter(
     ownedLocation(request.directory),
-    { ...request, maxEntries: limits.maxEntries },
+    { ...request, maxEntries: limits.maxEntries ?? MAX_ENTRIES },
     syscall,
   );
   const parser = new TarParser(writer);
@@ -72,10 +67,7 @@ export async function unpackLayer(request: UnpackRequest, syscall: Syscall): Pro
   let bytes = 0;
   const take = (chunk: Buffer): void => {
     bytes += chunk.length;
-    if (bytes > limits.maxBytes) throw badArchive(`it is larger than ${limits.maxBytes} bytes`);
-    if (bytes > RATIO_FREE_BYTES && bytes > source.bytes * limits.maxRatio) {
-      throw badArchive(`it expands to more than ${limits.maxRatio} times its size`);
-    }
+    checkExpansion(limits, bytes, source.bytes);
     hash.update(chunk);
     parser.push(chunk);
   };
@@ -83,7 +75,8 @@ export async function unpackLayer(request: UnpackRequest, syscall: Syscall): Pro
     if (detectCompression(source.peek()) === 'none') {
       for (let chunk = source.read(); chunk !== undefined; chunk = source.read()) take(chunk);
     } else {
-      for await (const chunk of decompress(source.chunks(), { chunkBytes: INFLATED_BYTES })) take(chunk);
+      for await (const chunk of decompress(source.chunks(), { chunkBytes: INFLATED_BYTES, limits }))
+        take(chunk);
       // What follows the compressed stream belongs to the file's digest.
       while (source.read() !== undefined);
     }

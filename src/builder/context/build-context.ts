@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import {
   IgnoreRules,
+  MAX_ENTRIES,
   TarParser,
   TreeWriter,
   decompress,
   ownedLocation,
   parseIgnoreFile,
+  type UnpackLimits,
 } from '../../archive/index.ts';
 import { EngineError, errorMessage, isEngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
@@ -31,12 +33,18 @@ export interface BuildContext {
  */
 export async function receiveContext(
   body: AsyncIterable<Uint8Array>,
-  options: { directory: string; dockerfile: string; syscall: Syscall; signal: AbortSignal },
+  options: {
+    directory: string;
+    dockerfile: string;
+    syscall: Syscall;
+    limits: UnpackLimits;
+    signal: AbortSignal;
+  },
 ): Promise<BuildContext> {
-  const { directory, syscall, signal } = options;
+  const { directory } = options;
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   const name = options.dockerfile === '' ? 'Dockerfile' : options.dockerfile;
-  const lone = await unpack(body, directory, syscall, signal);
+  const lone = await unpack(body, directory, options);
   if (lone !== undefined) return { directory, dockerfile: lone, dockerfileName: name };
   const dockerfile = readDockerfile(directory, options.dockerfile);
   applyIgnoreFile(directory, dockerfile.path);
@@ -47,19 +55,18 @@ export async function receiveContext(
 async function unpack(
   body: AsyncIterable<Uint8Array>,
   directory: string,
-  syscall: Syscall,
-  signal: AbortSignal,
+  { syscall, limits, signal }: { syscall: Syscall; limits: UnpackLimits; signal: AbortSignal },
 ): Promise<string | undefined> {
   const writer = new TreeWriter(
     ownedLocation(directory),
-    { form: 'plain', owner: { uid: 0, gid: 0 }, maxEntries: 10_000_000 },
+    { form: 'plain', owner: { uid: 0, gid: 0 }, maxEntries: limits.maxEntries ?? MAX_ENTRIES },
     syscall,
   );
   const parser = new TarParser(writer);
   let head: Buffer = Buffer.alloc(0);
   let isTar: boolean | undefined;
   try {
-    for await (const chunk of decompress(body)) {
+    for await (const chunk of decompress(body, { limits })) {
       signal.throwIfAborted();
       if (isTar === true) {
         parser.push(chunk);

@@ -2,6 +2,7 @@ import { openSync, readSync, closeSync, createReadStream, lstatSync, type Stats 
 import { posix } from 'node:path';
 import {
   IgnoreRules,
+  MAX_ENTRIES,
   TarParser,
   TreeWriter,
   decompress,
@@ -217,14 +218,17 @@ function withParents(place: Destination, source: CopySource, words: readonly str
 
 /** ADD: unpacks a local archive (tar, plain or compressed) into a directory. */
 async function extract(run: BuildRun, source: CopySource, root: string, directory: string): Promise<void> {
+  const { parts, options } = run.services;
+  const { archiveLimits: limits = {} } = options;
   const writer = new TreeWriter(
     ownedLocation(root),
-    { form: 'plain', base: directory },
-    run.services.parts.syscall,
+    { form: 'plain', base: directory, maxEntries: limits.maxEntries ?? MAX_ENTRIES },
+    parts.syscall,
   );
   const parser = new TarParser(writer);
   try {
-    for await (const chunk of decompress(createReadStream(source.path, { highWaterMark: 256 * 1024 }))) {
+    const stream = createReadStream(source.path, { highWaterMark: 256 * 1024 });
+    for await (const chunk of decompress(stream, { limits })) {
       run.signal.throwIfAborted();
       parser.push(chunk);
     }

@@ -1,4 +1,13 @@
-import { TarParser, TreeWriter, decompress, packFile, packTree, type Owner } from '../../archive/index.ts';
+import {
+  MAX_ENTRIES,
+  TarParser,
+  TreeWriter,
+  decompress,
+  packFile,
+  packTree,
+  type Owner,
+  type UnpackLimits,
+} from '../../archive/index.ts';
 import { EngineError, errorMessage, isEngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import type { PathStat } from '../containers.ts';
@@ -46,6 +55,7 @@ export interface WriteArchiveOptions {
   noOverwriteDirNonDir: boolean;
   /** Docker's copyUIDGID: the owner everything gets, the container's user; else owners are the archive's. */
   owner?: Owner;
+  limits?: UnpackLimits;
 }
 
 /**
@@ -74,19 +84,21 @@ export async function writeArchive(
   if (mount?.writable === false) {
     throw new EngineError('invalid-parameter', 'mounted volume is marked read-only', { code: 'read-only' });
   }
+  const { limits = {} } = options;
   const writer = new TreeWriter(
     tree,
     {
       form: 'plain',
       base,
       noOverwriteDirNonDir: options.noOverwriteDirNonDir,
+      maxEntries: limits.maxEntries ?? MAX_ENTRIES,
       ...(options.owner === undefined ? {} : { owner: options.owner }),
     },
     syscall,
   );
   const parser = new TarParser(writer);
   try {
-    for await (const chunk of decompress(archive)) parser.push(chunk);
+    for await (const chunk of decompress(archive, { limits })) parser.push(chunk);
     parser.finish();
     writer.finish();
   } catch (error) {
