@@ -1,8 +1,21 @@
-import { chmodSync, fchmodSync, fchownSync, futimesSync, lchownSync, lutimesSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  futimesSync,
+  lchownSync,
+  lutimesSync,
+  openSync,
+} from 'node:fs';
 import { isEngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import { badArchive, type TarHeader } from '../tar/header.ts';
 import type { HostPath } from './names.ts';
+
+const O_PATH = 0o10000000;
 
 /** Attributes by which overlayfs steers itself: an archive must not be able to set them. */
 const steering = /^(?:trusted|user)\.overlay\./;
@@ -17,14 +30,17 @@ export interface Owner {
 export class AttributeWriter {
   #syscall: Syscall;
   #owner: Owner | undefined;
+  readonly #shared: boolean;
   readonly #uid = process.geteuid?.() ?? 0;
   readonly #gid = process.getegid?.() ?? 0;
   /** Attributes that the file system cannot store, by name; told to the caller, not an error, as in Docker. */
   readonly unsupported = new Set<string>();
 
-  constructor(syscall: Syscall, owner: Owner | undefined) {
+  /** @param options `shared`: others may exchange entries meanwhile, as a container that runs */
+  constructor(syscall: Syscall, options: { owner: Owner | undefined; shared: boolean }) {
     this.#syscall = syscall;
-    this.#owner = owner;
+    this.#owner = options.owner;
+    this.#shared = options.shared;
   }
 
   /**
@@ -46,9 +62,24 @@ export class AttributeWriter {
   node(path: HostPath, header: TarHeader): void {
     lchownSync(path, this.#owner?.uid ?? header.uid, this.#owner?.gid ?? header.gid);
     // The mode of a symlink means nothing, and chmod(2) would follow it.
-    if (header.type !== 'symlink') chmodSync(path, header.mode);
+    if (header.type !== 'symlink') this.#chmod(path, header.mode);
     if (header.xattrs !== null) this.#xattrs(path, header.xattrs);
     this.#times(path, header);
+  }
+
+  /** Never through a link that was put there since (CVE-2021-41089). */
+  #chmod(path: HostPath, mode: number): void {
+    if (!this.#shared) {
+      chmodSync(path, mode);
+      return;
+    }
+    const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
+    try {
+      if (fstatSync(fd).isSymbolicLink()) throw badArchive('it was exchanged for a symbolic link meanwhile');
+      chmodSync(`/proc/self/fd/${fd}`, mode);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   #times(path: HostPath, header: TarHeader): void {

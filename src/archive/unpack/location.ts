@@ -9,8 +9,8 @@ export interface Location {
   entry(relative: string): HostPath;
   /** True when something is mounted there, so that it can be written to but not replaced. */
   isMount(relative: string): boolean;
-  /** A directory was removed: what is kept of directories may be stale. */
-  forget(): void;
+  /** A directory was removed: what is kept of it and of what was in it is stale. */
+  forget(relative: string): void;
 }
 
 /** A directory that nobody else writes to meanwhile: plain paths are safe. */

@@ -11,7 +11,7 @@ import {
   writeSync,
   type Stats,
 } from 'node:fs';
-import { EngineError } from '../../errors/index.ts';
+import { EngineError, SyscallError, isEngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import { badArchive, pathBytes, type TarHeader } from '../tar/header.ts';
 import type { TarHandler } from '../tar/parser.ts';
@@ -79,7 +79,10 @@ export class TreeWriter implements TarHandler {
     this.#options = options;
     this.#base = options.base ?? '';
     this.#syscall = syscall;
-    this.#attributes = new AttributeWriter(syscall, options.owner);
+    this.#attributes = new AttributeWriter(syscall, {
+      owner: options.owner,
+      shared: options.form === 'plain',
+    });
     this.#parents = new Parents(location, {
       onImplied: (relative) => this.#implied(relative),
       onObstacle: (relative) => this.#replaceWhiteout(relative),
@@ -97,6 +100,14 @@ export class TreeWriter implements TarHandler {
 
   entry(header: TarHeader): void {
     this.entries += 1;
+    try {
+      this.#entry(header);
+    } catch (error) {
+      throw memberError(error, header.path);
+    }
+  }
+
+  #entry(header: TarHeader): void {
     if (this.entries > (this.#options.maxEntries ?? Infinity)) throw badArchive('it has too many members');
     const named = cleanMemberPath(header.path);
     if (named === '') {
@@ -128,7 +139,11 @@ export class TreeWriter implements TarHandler {
     if (file === undefined) return;
     const explicit = file.header.sparse !== null;
     for (let at = 0; at < chunk.length;) {
-      at += writeSync(file.fd, chunk, at, chunk.length - at, explicit ? position + at : null);
+      try {
+        at += writeSync(file.fd, chunk, at, chunk.length - at, explicit ? position + at : null);
+      } catch (error) {
+        throw memberError(error, file.header.path);
+      }
     }
   }
 
@@ -138,6 +153,8 @@ export class TreeWriter implements TarHandler {
     this.#file = undefined;
     try {
       this.#attributes.file(file.fd, file.path, file.header, file.createdMode);
+    } catch (error) {
+      throw memberError(error, file.header.path);
     } finally {
       closeSync(file.fd);
     }
@@ -146,7 +163,11 @@ export class TreeWriter implements TarHandler {
   /** Sets what directories look like; call once, after the last member. */
   finish(): void {
     for (const [relative, header] of [...this.#directories].toReversed()) {
-      this.#attributes.node(this.#location.entry(relative), header);
+      try {
+        this.#attributes.node(this.#location.entry(relative), header);
+      } catch (error) {
+        throw memberError(error, relative);
+      }
     }
   }
 
@@ -173,7 +194,7 @@ export class TreeWriter implements TarHandler {
         break;
       }
       case 'hardlink':
-        this.#hardLink(header, relative, path);
+        this.#hardLink(header, relative);
         break;
       case 'char-device':
       case 'block-device':
@@ -204,7 +225,7 @@ export class TreeWriter implements TarHandler {
     this.#directories.set(relative, header);
   }
 
-  #hardLink(header: TarHeader, relative: string, path: HostPath): void {
+  #hardLink(header: TarHeader, relative: string): void {
     const target = cleanMemberPath(header.linkPath);
     const parent = this.#parents.find(joinRelative(this.#base, parentOf(target)));
     const real = parent === undefined || target === '' ? undefined : joinRelative(parent, baseOf(target));
@@ -214,6 +235,8 @@ export class TreeWriter implements TarHandler {
       throw badArchive(`the hard link ${header.path} leads to ${header.linkPath}, which is not there`);
     }
     if (stat.isDirectory()) throw badArchive(`the hard link ${header.path} leads to a directory`);
+    // Only now: the way to the target may have taken the place of what the location had open.
+    const path = this.#location.entry(relative);
     const here = lstatSync(path, { throwIfNoEntry: false });
     if (here !== undefined && here.ino === stat.ino && here.dev === stat.dev) return;
     this.#make(relative, path, false, () => linkSync(from, path));
@@ -273,7 +296,7 @@ export class TreeWriter implements TarHandler {
     }
     removeTree(path);
     this.#parents.forget();
-    this.#location.forget();
+    this.#location.forget(relative);
     for (const known of this.#directories.keys()) {
       if (known === relative || known.startsWith(`${relative}/`)) this.#directories.delete(known);
     }
@@ -367,6 +390,29 @@ export class TreeWriter implements TarHandler {
     }
     this.#directories.set(relative, impliedHeader());
   }
+}
+
+/** Failures of which the archive is innocent. */
+const machineErrnos = new Set([
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'ENOMEM',
+  'EMFILE',
+  'ENFILE',
+  'EROFS',
+  'EACCES',
+  'EPERM',
+]);
+
+/** What the kernel refuses of a name, number or size in the archive, in words that do not name the host's paths. */
+function memberError(error: unknown, name: string): unknown {
+  const isOurs = isEngineError(error) && !(error instanceof SyscallError);
+  const { code } = error as { code?: unknown };
+  if (isOurs || typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code) || machineErrnos.has(code))
+    return error;
+  const shown = name.length > 200 ? `${name.slice(0, 200)}…` : name;
+  return badArchive(`the member ${shown} cannot be made: ${code}`, { errno: code });
 }
 
 /** The 0/0 character device by which overlayfs hides a name. */

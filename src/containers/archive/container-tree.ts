@@ -59,16 +59,19 @@ export class ContainerTree implements Location, Disposable {
       this.#mounts.push({ destination, source: mount.Source, writable: mount.RW });
       this.#mounts.sort((a, b) => b.destination.length - a.destination.length);
     }
-    this.forget();
+    this.forget('');
   }
 
   [Symbol.dispose](): void {
-    this.forget();
+    this.forget('');
   }
 
-  forget(): void {
-    for (const fd of this.#open.values()) closeSync(fd);
-    this.#open.clear();
+  forget(relative: string): void {
+    for (const [directory, fd] of this.#open) {
+      if (!contains(relative, directory)) continue;
+      closeSync(fd);
+      this.#open.delete(directory);
+    }
   }
 
   entry(relative: string): HostPath {
