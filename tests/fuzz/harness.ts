@@ -20,7 +20,7 @@ import { LocalImages } from '../../src/images/index.ts';
 import { memoryRecords } from '../../src/records/index.ts';
 import { openSnapshotter, type Snapshotter } from '../../src/snapshots/index.ts';
 import { linuxSyscall } from '../../src/sys/index.ts';
-import { hostileTexts, randomImage, randomTar, wrapped } from './inputs.ts';
+import { hostileTexts, randomImage, randomTar, wrapped, type Texts } from './inputs.ts';
 import { Random } from './random.ts';
 
 const syscall = linuxSyscall();
@@ -44,7 +44,7 @@ export interface Outcome {
 export class FuzzHarness implements AsyncDisposable {
   readonly #root: string;
   readonly #outside: string;
-  readonly #texts: string[];
+  readonly #texts: Texts;
   readonly #before: string;
   readonly #images: LocalImages;
   readonly #content: LocalContentStore;
@@ -171,7 +171,8 @@ function describe(error: unknown): string {
 
 /** Everything that can be told of a small tree. */
 function picture(path: string): string {
-  const stat = lstatSync(path, { bigint: true });
+  const stat = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return `${path} is gone\n`;
   const content = stat.isFile()
     ? createHash('sha256').update(readFileSync(path)).digest('hex')
     : stat.isSymbolicLink()

@@ -4,9 +4,15 @@ import { digestHex, digestOf } from '../../src/spec/index.ts';
 import { mutateBytes, mutateJson, mutateTar } from './mutate.ts';
 import type { Random } from './random.ts';
 
+export interface Texts {
+  names: readonly string[];
+  /** Where links lead. */
+  targets: readonly string[];
+}
+
 /** Names and link targets of which at least one leads where it must not; `outside` is such a directory. */
-export function hostileTexts(outside: string): string[] {
-  return [
+export function hostileTexts(outside: string): Texts {
+  const names = [
     ...['a', 'a/b', 'a/b/c', 'd', 'd/', './', '.', '', 'link', 'link/x', 'link/secret', 'a\0b', 'a//b/./c'],
     ...['..', '../', '../outside/secret', 'a/../../outside/new', '../../../../../../../../etc', '/', '//'],
     ...[
@@ -38,6 +44,18 @@ export function hostileTexts(outside: string): string[] {
     ],
     ...['manifest.json', 'index.json', 'repositories', 'blobs/sha256/x', 'oci-layout'],
   ];
+  const targets = [
+    outside,
+    '/',
+    '..',
+    '../outside',
+    '../../../outside',
+    `${outside}/secret`,
+    'a',
+    'd',
+    'link',
+  ];
+  return { names, targets };
 }
 
 const plainTexts = [
@@ -58,11 +76,11 @@ const kinds = ['file', 'file', 'directory', 'symlink', 'symlink', 'hardlink'] as
 const rareKinds = ['char-device', 'block-device', 'fifo'] as const;
 
 /** A tar of members with such names, whole as far as its format goes. */
-export async function randomTar(random: Random, texts: readonly string[]): Promise<Buffer> {
+export async function randomTar(random: Random, texts: Texts): Promise<Buffer> {
   const members = Array.from({ length: 1 + random.int(8) }, (): TarSource => {
     const type = random.pick(random.once(6) ? rareKinds : kinds);
     // Too many that must be refused would keep the others from being reached.
-    const text = (): string => random.pick(random.once(4) ? texts : plainTexts);
+    const text = (): string => random.pick(random.once(4) ? texts.names : plainTexts);
     return {
       path: text() || 'x',
       type,
@@ -71,13 +89,13 @@ export async function randomTar(random: Random, texts: readonly string[]): Promi
       mtimeSeconds: random.int(2 ** 31),
       mtimeNanos: random.once(3) ? random.int(1e9) : 0,
       ...(type === 'file' ? { body: random.bytes(random.int(random.once(5) ? 3000 : 40)) } : {}),
-      ...(type === 'symlink' || type === 'hardlink' ? { linkPath: text() } : {}),
+      ...(type === 'symlink' || type === 'hardlink' ? { linkPath: random.pick(texts.targets) } : {}),
       ...(type.endsWith('device') ? { deviceMajor: random.int(300), deviceMinor: random.int(300) } : {}),
       ...(random.once(6) ? { xattrs: new Map([['user.note', random.bytes(5)]]) } : {}),
     };
   });
   const plain = Buffer.concat(await Array.fromAsync(writeTar(members)));
-  return random.once(2) ? plain : mutateTar(random, plain, texts);
+  return random.once(2) ? plain : mutateTar(random, plain, texts.names);
 }
 
 /** Compressed or not, broken or not. */
@@ -93,9 +111,10 @@ async function tarOfFiles(files: ReadonlyMap<string, Buffer>): Promise<Buffer> {
 }
 
 /** An image archive as docker-archive, OCI layout or both, its documents spoiled before they get their digests. */
-export async function randomImage(random: Random, texts: readonly string[]): Promise<Buffer> {
+export async function randomImage(random: Random, texts: Texts): Promise<Buffer> {
   const files = new Map<string, Buffer>();
-  const spoil = (value: unknown): unknown => (random.once(8) ? mutateJson(random, value, texts) : value);
+  const spoil = (value: unknown): unknown =>
+    random.once(8) ? mutateJson(random, value, texts.names) : value;
   const blob = (bytes: Buffer, mediaType: string): object => {
     const digest = digestOf(bytes);
     files.set(`blobs/sha256/${digestHex(digest)}`, bytes);
@@ -142,5 +161,5 @@ export async function randomImage(random: Random, texts: readonly string[]): Pro
     files.set('manifest.json', json([{ Config: 'config.json', RepoTags: ['fuzz:1'], Layers: paths }]));
   }
   const archive = await tarOfFiles(files);
-  return wrapped(random, random.once(4) ? mutateTar(random, archive, texts) : archive, archive);
+  return wrapped(random, random.once(4) ? mutateTar(random, archive, texts.names) : archive, archive);
 }
