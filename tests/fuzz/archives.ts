@@ -52,6 +52,7 @@ let peakBytes = 0;
   }
 }
 await watcher.terminate();
-for (const [key, count] of [...counts].toSorted()) console.log(`${key.padEnd(16)} ${count}`);
+for (const [key, count] of [...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  console.log(`${key.padEnd(16)} ${count}`);
 console.log(`${cases} cases, ${found.size} kinds of failure, at most ${Math.round(peakBytes / 2 ** 20)} MiB`);
 process.exitCode = found.size === 0 ? 0 : 1;

@@ -12,38 +12,15 @@ export interface Texts {
 
 /** Names and link targets of which at least one leads where it must not; `outside` is such a directory. */
 export function hostileTexts(outside: string): Texts {
-  const names = [
-    ...['a', 'a/b', 'a/b/c', 'd', 'd/', './', '.', '', 'link', 'link/x', 'link/secret', 'a\0b', 'a//b/./c'],
-    ...['..', '../', '../outside/secret', 'a/../../outside/new', '../../../../../../../../etc', '/', '//'],
-    ...[
-      outside,
-      `${outside}/secret`,
-      `${outside}/new`,
-      `..${outside}/secret`,
-      '/proc/self/root',
-      '/dev/null',
-    ],
-    ...['.wh.a', 'a/.wh.b', '.wh.', '.wh..', '.wh...', '.wh..wh..opq', 'a/.wh..wh..opq', '.wh..wh..opq/x'],
-    ...[
-      '.wh..wh.plnk/1',
-      '.wh.link',
-      'link/.wh.secret',
-      'link/.wh..wh..opq',
-      '.wh.../outside/secret',
-      '.wh.d/x',
-    ],
-    ...[
-      'n'.repeat(100),
-      'n'.repeat(256),
-      'd/'.repeat(120),
-      'p/'.repeat(40) + 'x',
-      '\xff\xfe',
-      'é',
-      '\n',
-      'x ',
-    ],
-    ...['manifest.json', 'index.json', 'repositories', 'blobs/sha256/x', 'oci-layout'],
-  ];
+  const plain = 'a a/b a/b/c d d/ ./ . link link/x link/secret a//b/./c manifest.json index.json oci-layout';
+  const leading = '.. ../ ../outside/secret a/../../outside/new ../../../../../../etc / // /proc/self/root';
+  const deletions =
+    '.wh.a a/.wh.b .wh. .wh.. .wh... .wh..wh..opq a/.wh..wh..opq .wh..wh..opq/x .wh..wh.plnk/1 .wh.link ' +
+    'link/.wh.secret link/.wh..wh..opq .wh.../outside/secret .wh.d/x';
+  const long = ['n'.repeat(100), 'n'.repeat(256), 'd/'.repeat(120), `${'p/'.repeat(40)}x`];
+  const names = `${plain} ${leading} ${deletions}`
+    .split(' ')
+    .concat(long, '', 'a\0b', '\xff\xfe', 'é', '\n', 'x ', outside, `${outside}/secret`, `..${outside}/new`);
   const targets = [
     outside,
     '/',

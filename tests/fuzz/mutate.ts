@@ -89,7 +89,7 @@ export function mutateTar(random: Random, input: Buffer, texts: readonly string[
 }
 
 function fieldValue(random: Random, name: string, length: number, texts: readonly string[]): Buffer {
-  if (name === 'type' || name === 'extended') return Buffer.from(random.pick([...types]));
+  if (name === 'type' || name === 'extended') return Buffer.from(types.charAt(random.int(types.length)));
   if (['name', 'link', 'prefix', 'owner'].includes(name)) return Buffer.from(random.pick(texts), 'latin1');
   const digits = length - 1;
   return random.pick([
