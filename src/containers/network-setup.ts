@@ -5,6 +5,7 @@ import {
   buildHostname,
   buildHosts,
   buildResolvConf,
+  generatedMac,
   predefinedNetworks,
   readHostResolvConf,
 } from '../network/index.ts';
@@ -102,6 +103,7 @@ export function attachOne(
     hostname: record.config.Hostname,
     network,
     settings,
+    ipv6: record.hostConfig.Sysctls?.['net.ipv6.conf.all.disable_ipv6'] !== '1',
   });
   record.networks[network] = given;
   publishNetwork(table, entry, 'connect', network, given.NetworkID);
@@ -114,7 +116,7 @@ export function publishNetwork(
   network: string,
   networkId: string,
 ): void {
-  const type = network === 'none' ? 'null' : network === 'host' ? 'host' : 'bridge';
+  const type = table.parts.networks.driverOf(networkId);
   table.parts.events.publish('network', action, networkId, { container: entry.id, name: network, type });
 }
 
@@ -168,10 +170,11 @@ export function released(settings: EndpointSettings): EndpointSettings {
   };
 }
 
-/** Made from the address; any other was chosen by the user. */
-function isGeneratedMac({ MacAddress, IPAddress }: EndpointSettings): boolean {
-  const bytes = IPAddress.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'));
-  return MacAddress === `02:42:${bytes.join(':')}`;
+/** Made from an address; any other was chosen by the user. */
+function isGeneratedMac({ MacAddress, IPAddress, GlobalIPv6Address }: EndpointSettings): boolean {
+  return [IPAddress, GlobalIPv6Address].some(
+    (address) => address !== '' && MacAddress === generatedMac(address),
+  );
 }
 
 function fileMounts(record: ContainerRecord): RuntimeMount[] {

@@ -412,7 +412,8 @@ export class TestRooms implements Disposable {
       sweep: (keep) => {
         for (const id of this.sandboxes) if (!keep.has(id)) this.sandboxes.delete(id);
       },
-      hostGateway: () => '10.0.0.1',
+      driverOf: () => 'bridge',
+      hostGateway: () => ['10.0.0.1'],
     });
   }
 }

@@ -166,6 +166,7 @@ async function compose(
     records,
     events,
     execRoot,
+    engineId: id,
     bridge: options.bridge?.name,
     bip: options.bridge?.bip,
     mtu: options.bridge?.mtu,

@@ -5,16 +5,19 @@ import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
 import type { Netlink, ProcessSpawner, Syscall } from '../sys/index.ts';
-import { Bridges } from './bridge/bridges.ts';
+import { Attachments } from './attachments.ts';
+import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers } from './dns/index.ts';
-import { askedAddress, dnsNames, endpointSettings, noteOnly, plumbingOf } from './endpoint.ts';
-import type { AddressPoolOption } from './ipam/index.ts';
+import { noteOnly, plumbingOf } from './endpoint.ts';
+import type { Family } from './ipam/index.ts';
+import type { LinkedNetwork } from './linked-network.ts';
 import type { EndpointRecord, NetworkRecord } from './network-records.ts';
 import { networkResource } from './network-resource.ts';
 import { NetworkTable } from './network-table.ts';
 import type { AttachRequest, Networks, Sandbox } from './networks.ts';
 import { Firewall } from './nftables/firewall.ts';
+import { Parents } from './parent/parents.ts';
 import {
   PortAllocator,
   portMap,
@@ -25,7 +28,8 @@ import {
 import { Sandboxes } from './sandboxes.ts';
 import { newNetwork, planNetwork, predefinedNetworks, type NetworkCreate } from './user-network.ts';
 
-export interface BridgeNetworksOptions {
+/** `bridge` absent: the default network's link is `coracle0`, or the next that is free; else it is adopted where it is there. */
+export interface BridgeNetworksOptions extends BridgesOptions {
   syscall: Pick<
     Syscall,
     'createNetworkNamespace' | 'removeNetworkNamespace' | 'inNetworkNamespace' | 'socket' | 'bind' | 'close'
@@ -36,21 +40,11 @@ export interface BridgeNetworksOptions {
   events?: EventBus;
   /** Sandboxes are bound in its `netns`. */
   execRoot: string;
-  /** dockerd's --bridge: the default network's link, adopted when it is there. Absent: `coracle0`, or the next that is free. */
-  bridge?: string | undefined;
-  /** dockerd's --bip: the bridge's own address with prefix. */
-  bip?: string | undefined;
-  /** dockerd's --default-address-pool. */
-  addressPools?: readonly AddressPoolOption[] | undefined;
-  /** Bytes; absent: what the default route's link carries, at most 1500. */
-  mtu?: number | undefined;
   /** Namespaces made ahead, 0 for none; default 4. */
   sandboxesAhead?: number | undefined;
 }
 
-const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
-
-/** Networks on Linux bridges, with rtnetlink and one nftables table for each bridge. */
+/** Networks on Linux bridges and on links of the host, with rtnetlink and one nftables table for each bridge. */
 export class BridgeNetworks implements Networks {
   readonly notes: string[] = [];
   readonly #options: BridgeNetworksOptions;
@@ -61,6 +55,8 @@ export class BridgeNetworks implements Networks {
   readonly #ports: PublishedPorts;
   readonly #names: NameServers;
   readonly #bridges: Bridges;
+  readonly #parents: Parents;
+  readonly #attachments: Attachments;
 
   constructor(options: BridgeNetworksOptions) {
     const { records, syscall } = options;
@@ -96,6 +92,14 @@ export class BridgeNetworks implements Networks {
       aheadCount: options.sandboxesAhead ?? 4,
       link: (path) => this.#bridges.find(this.#table.find('bridge').id)?.makeLink(path, 'eth0'),
     });
+    this.#parents = new Parents(this.#netlink, this.#table);
+    this.#attachments = new Attachments({
+      netlink: this.#netlink,
+      table: this.#table,
+      sandboxes: this.#sandboxes,
+      linked: (network) => this.#parents.find(network.id) ?? this.#bridges.get(network),
+      onRouted: (containerId, endpoint) => this.#movePorts(containerId, endpoint),
+    });
   }
 
   async open(): Promise<void> {
@@ -118,6 +122,7 @@ export class BridgeNetworks implements Networks {
     this.#sandboxes.close();
     this.#ports.close();
     this.#names.close();
+    this.#parents.close();
     await this.#bridges.close();
   }
 
@@ -133,6 +138,10 @@ export class BridgeNetworks implements Networks {
     return this.#table.find(nameOrId).name;
   }
 
+  driverOf(networkId: string): string {
+    return this.#table.network(networkId)?.driver ?? 'bridge';
+  }
+
   async create(request: NetworkCreate): Promise<{ id: string }> {
     const record = planNetwork(request, {
       networks: this.#table.networks(),
@@ -140,10 +149,10 @@ export class BridgeNetworks implements Networks {
     });
     this.#table.save(record);
     try {
-      this.#bridges.raise(record);
-      await this.#firewall.apply(this.#bridges.rulesOf(record));
+      this.#raise(record);
+      if (record.bridge !== undefined) await this.#firewall.apply(this.#bridges.rulesOf(record));
     } catch (error) {
-      await this.#bridges.dismantle(record);
+      await this.#dismantle(record);
       throw error;
     }
     this.#publishEvent('create', record);
@@ -166,8 +175,31 @@ export class BridgeNetworks implements Networks {
         `error while removing network: network ${record.name} has active endpoints (${users.join(', ')})`,
       );
     }
-    await this.#bridges.dismantle(record);
-    this.#publishEvent('destroy', record);
+    const dependent = this.#table.networks().some(({ user }) => user?.configFrom === record.name);
+    if (record.user?.configOnly === true && dependent) {
+      throw new EngineError(
+        'forbidden',
+        `error while removing network: configuration network "${record.name}" is in use`,
+      );
+    }
+    await this.#dismantle(record);
+    if (record.user?.configOnly !== true) this.#publishEvent('destroy', record);
+  }
+
+  /** Links and addresses of a network of the user's. */
+  #raise(network: NetworkRecord): void {
+    if (network.parent === undefined) this.#bridges.raise(network);
+    else this.#table.save(this.#parents.raise(network));
+    if (network.user?.enableIpv6 === true && network.bridge !== undefined) this.#enableForwarding(6);
+  }
+
+  async #dismantle(network: NetworkRecord): Promise<void> {
+    if (network.parent === undefined) await this.#bridges.dismantle(network);
+    else this.#parents.dismantle(this.#table.network(network.id) ?? network);
+  }
+
+  #linked(networkId: string): LinkedNetwork | undefined {
+    return this.#parents.find(networkId) ?? this.#bridges.find(networkId);
   }
 
   createSandbox(containerId: string, options: { network?: string } = {}): Sandbox {
@@ -188,13 +220,13 @@ export class BridgeNetworks implements Networks {
     const withdrawn = this.#ports.has(containerId) ? this.#ports.withdraw(containerId) : undefined;
     for (const endpoint of endpoints) {
       const plumbed = plumbingOf(endpoint);
-      const bridge = this.#bridges.find(endpoint.networkId);
-      if (plumbed === undefined || bridge === undefined) continue;
-      bridge.abandon(plumbed, sandbox?.path ?? '');
+      const linked = this.#linked(endpoint.networkId);
+      if (plumbed === undefined || linked === undefined) continue;
+      linked.abandon(plumbed, sandbox?.path ?? '');
       if (withdrawn === undefined) continue;
       // As long as the host's ports lead to the address, nobody else may get it.
-      bridge.adopt(plumbed.address);
-      void withdrawn.finally(() => bridge.release(plumbed.address));
+      linked.addresses.adopt(plumbed.addresses);
+      void withdrawn.finally(() => linked.addresses.release(plumbed.addresses));
     }
     this.#options.records.transaction(() => {
       for (const endpoint of endpoints) this.#table.removeEndpoint(endpoint);
@@ -210,15 +242,19 @@ export class BridgeNetworks implements Networks {
         `endpoint with name ${request.containerName} already exists in network ${network.name}`,
       );
     }
-    const record = network.driver === 'bridge' ? this.#plumb(network, request) : noteOnly(network, request);
+    if (network.user?.configOnly === true)
+      throw new EngineError('forbidden', 'cannot create endpoint on configuration-only network');
+    const isNoted = network.driver === 'host' || network.driver === 'null';
+    const record = isNoted ? noteOnly(network, request) : this.#attachments.plumb(network, request);
     try {
       this.#table.saveEndpoint(record);
     } catch (error) {
-      const plumbed = plumbingOf(record);
-      if (plumbed !== undefined) this.#bridges.find(network.id)?.disconnect(plumbed);
+      this.#unplumb(record);
       throw error;
     }
-    if (record.isGateway !== true) this.#chooseGateway(request.containerId);
+    const hasRoutes = record.isGateway === true && record.isGateway6 === true;
+    if (!hasRoutes && this.#table.endpointsIn(request.containerId).length > 1)
+      this.#attachments.chooseGateways(request.containerId);
     this.#bridges.repairFirewall(network);
     return record.settings;
   }
@@ -232,10 +268,22 @@ export class BridgeNetworks implements Networks {
         `container ${containerId} is not connected to network ${record.name}`,
       );
     }
-    const plumbed = plumbingOf(endpoint);
-    if (plumbed !== undefined) this.#bridges.find(record.id)?.disconnect(plumbed);
+    this.#unplumb(endpoint);
     this.#table.removeEndpoint(endpoint);
-    if (endpoint.isGateway === true) this.#chooseGateway(containerId);
+    if (endpoint.isGateway === true || endpoint.isGateway6 === true)
+      this.#attachments.chooseGateways(containerId);
+    if (endpoint.isGateway === true && !this.#hasGateway(containerId))
+      this.#movePorts(containerId, undefined);
+  }
+
+  #unplumb(endpoint: EndpointRecord): void {
+    const plumbed = plumbingOf(endpoint);
+    const path = this.#sandboxes.get(endpoint.containerId)?.path ?? '';
+    if (plumbed !== undefined) this.#linked(endpoint.networkId)?.disconnect(plumbed, path);
+  }
+
+  #hasGateway(containerId: string): boolean {
+    return this.#table.endpointsIn(containerId).some(({ isGateway }) => isGateway === true);
   }
 
   async publish(containerId: string, request: PublishRequest): Promise<Record<string, PortBinding[]>> {
@@ -308,18 +356,20 @@ export class BridgeNetworks implements Networks {
     }
   }
 
-  hostGateway(): string {
-    return this.#bridges.get(this.#table.find('bridge')).record.gateway;
+  hostGateway(): string[] {
+    const { pools } = this.#bridges.get(this.#table.find('bridge'));
+    return pools.flatMap(({ gateway }) => gateway ?? []);
   }
 
   async #bringUp(): Promise<void> {
     const { name } = this.#bridges.openDefault();
     this.#sandboxes.open();
-    this.#enableForwarding();
+    this.#enableForwarding(4);
+    if (this.#options.ipv6 === true) this.#enableForwarding(6);
     for (const network of this.#table.networks()) {
       if (network.user === undefined) continue;
       try {
-        this.#bridges.raise(network);
+        this.#raise(network);
       } catch (error) {
         // One network that the machine no longer has room for must not keep the engine from starting.
         this.#note(`network ${network.name} is not up: ${errorMessage(error)}`);
@@ -339,93 +389,21 @@ export class BridgeNetworks implements Networks {
   }
 
   /** As dockerd does: without forwarding no container reaches anything but this machine. */
-  #enableForwarding(): void {
-    if (readFileSync(IP_FORWARD, 'utf8').trim() === '1') return;
-    writeFileSync(IP_FORWARD, '1');
-    this.#note(
-      'net.ipv4.ip_forward was set to 1: this machine now forwards packets where its firewall lets them',
-    );
+  #enableForwarding(family: Family): void {
+    for (const path of forwardingSwitches[family]) {
+      if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() === '1') continue;
+      writeFileSync(`/proc/sys/${path}`, '1');
+      this.#note(
+        `${path.replaceAll('/', '.')} was set to 1: this machine now forwards packets where its firewall lets them`,
+      );
+    }
   }
 
-  #plumb(network: NetworkRecord, request: AttachRequest): EndpointRecord {
-    const { containerId, containerName, settings } = request;
-    const bridge = this.#bridges.get(network);
-    const sandbox = this.#sandboxes.get(containerId);
-    if (sandbox === undefined) {
-      throw new EngineError('not-found', `Cannot attach ${containerName} to a network: it has no sandbox`);
-    }
-    const address = askedAddress(network, settings);
-    const others = this.#table.endpointsIn(containerId);
-    const taken = new Set(others.map((endpoint) => endpoint.interface));
-    const prefix = bridge.record.interfacePrefix ?? 'eth';
-    let number = 0;
-    while (taken.has(`${prefix}${number}`)) number++;
-    const name = `${prefix}${number}`;
-    let madeAhead = this.#sandboxes.takeLink(containerId);
-    if (madeAhead !== undefined && (network.name !== 'bridge' || name !== 'eth0')) {
-      // Another network comes first after all, and `eth0` is its name to have.
-      this.#netlink.deleteLink(madeAhead);
-      madeAhead = undefined;
-    }
-    const isGateway = bridge.record.internal !== true && !others.some((endpoint) => endpoint.isGateway);
-    const made = bridge.connect({
-      madeAhead,
-      sandboxPath: sandbox.path,
-      interface: name,
-      mac: settings.MacAddress === undefined || settings.MacAddress === '' ? undefined : settings.MacAddress,
-      address,
-      defaultRoute: isGateway,
-    });
-    return {
-      containerId,
-      containerName,
-      networkId: network.id,
-      interface: made.interface,
-      hostInterface: made.hostInterface,
-      ...(isGateway ? { isGateway } : {}),
-      settings: {
-        ...endpointSettings(network, settings),
-        MacAddress: made.mac,
-        Gateway: bridge.record.internal === true ? '' : made.gateway,
-        IPAddress: made.address,
-        IPPrefixLen: made.prefixLength,
-        DNSNames: network.user === undefined ? null : dnsNames(request),
-      },
-    };
-  }
-
-  /** The default route follows the container's networks, and the published ports follow the route. */
-  #chooseGateway(containerId: string): void {
-    const endpoints = this.#table.endpointsIn(containerId);
-    const rank = ({ networkId, settings }: EndpointRecord): [number, string] => [
-      -(settings.GwPriority ?? 0),
-      this.#table.find(networkId).name,
-    ];
-    const [best] = endpoints
-      .filter(({ networkId }) => {
-        const bridge = this.#bridges.find(networkId)?.record;
-        return bridge !== undefined && bridge.internal !== true;
-      })
-      .sort((a, b) => {
-        const [[p, m], [q, n]] = [rank(a), rank(b)];
-        return p - q || (m < n ? -1 : 1);
-      });
-    const current = endpoints.find(({ isGateway }) => isGateway === true);
-    if (best === current) return;
-    const sandbox = this.#sandboxes.get(containerId);
-    if (sandbox === undefined) return;
-    this.#netlink.inNamespace(sandbox.path, (inside) => {
-      if (current !== undefined) inside.removeRoute({ destination: 'default' });
-      if (best !== undefined) inside.addRoute({ destination: 'default', gateway: best.settings.Gateway });
-    });
-    if (current !== undefined) {
-      const { isGateway: _, ...rest } = current;
-      this.#table.saveEndpoint(rest);
-    }
-    if (best !== undefined) this.#table.saveEndpoint({ ...best, isGateway: true });
+  /** Published ports follow the IPv4 default route. */
+  #movePorts(containerId: string, endpoint: EndpointRecord | undefined): void {
     if (!this.#ports.has(containerId)) return;
-    const target = best === undefined ? undefined : this.#targetOf(best);
-    if (best !== undefined && target !== undefined) this.#openWays(best, target);
+    const target = endpoint === undefined ? undefined : this.#targetOf(endpoint);
+    if (endpoint !== undefined && target !== undefined) this.#openWays(endpoint, target);
     void this.#ports.move(containerId, target);
   }
 
@@ -455,6 +433,12 @@ export class BridgeNetworks implements Networks {
     if (!this.notes.includes(text)) this.notes.push(text);
   }
 }
+
+/** dockerd's: links that come later forward as well. */
+const forwardingSwitches: Readonly<Record<Family, readonly string[]>> = {
+  4: ['net/ipv4/ip_forward'],
+  6: ['net/ipv6/conf/default/forwarding', 'net/ipv6/conf/all/forwarding'],
+};
 
 /**
  * Lets packets of the host's own loopback addresses pass to containers (their source is changed on the way). The table's

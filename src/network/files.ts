@@ -122,7 +122,7 @@ export interface HostsRequest {
   /** Other containers that this one knows by names of its own. */
   links?: readonly { address: string; names: string }[];
   /** Undefined: `host-gateway` cannot be answered. */
-  hostGateway?: string | undefined;
+  hostGateway?: readonly string[] | undefined;
 }
 
 const localHosts = `127.0.0.1\tlocalhost
@@ -135,7 +135,7 @@ ff02::2\tip6-allrouters
 
 /** @throws {EngineError} `invalid-parameter` for an extra host that is no name and address. */
 export function buildHosts(request: HostsRequest): string {
-  const extra = (request.extraHosts ?? []).map((text) => parseExtraHost(text, request.hostGateway));
+  const extra = (request.extraHosts ?? []).flatMap((text) => parseExtraHost(text, request.hostGateway));
   if (request.host !== undefined && extra.length === 0) return request.host;
   const lines = extra.map(({ name, address }) => `${address}\t${name}\n`);
   if (request.hostname !== '') {
@@ -149,7 +149,11 @@ export function buildHosts(request: HostsRequest): string {
   return localHosts + lines.join('');
 }
 
-function parseExtraHost(text: string, hostGateway: string | undefined): { name: string; address: string } {
+/** More than one where the host's gateway has addresses of both families. */
+function parseExtraHost(
+  text: string,
+  hostGateway: readonly string[] | undefined,
+): { name: string; address: string }[] {
   const separator = text.includes('=') ? '=' : ':';
   const at = text.indexOf(separator);
   const name = text.slice(0, at);
@@ -161,13 +165,13 @@ function parseExtraHost(text: string, hostGateway: string | undefined): { name: 
     if (hostGateway === undefined) {
       throw new EngineError('invalid-parameter', 'unable to derive the IP value for host-gateway');
     }
-    address = hostGateway;
+    return hostGateway.map((one) => ({ name, address: one }));
   }
   if (address.startsWith('[') && address.endsWith(']')) address = address.slice(1, -1);
   if (isIP(address) === 0) {
     throw new EngineError('invalid-parameter', `invalid IP address in add-host: "${address}"`);
   }
-  return { name, address };
+  return [{ name, address }];
 }
 
 export function buildHostname(hostname: string): string {

@@ -10,6 +10,7 @@ export {
   type HostsRequest,
   type ResolvConfRequest,
 } from './files.ts';
+export { generatedMac } from './linked-network.ts';
 export { predefinedNetworks, type NetworkCreate } from './user-network.ts';
 export type { PublishRequest } from './ports/index.ts';
 export { defaultAddressPools, type AddressPoolOption } from './ipam/index.ts';

@@ -1,12 +1,12 @@
-import type { NetworkResource } from '../spec/index.ts';
-import type { BridgeRecord, EndpointRecord, NetworkRecord } from './network-records.ts';
+import type { IpamPoolConfig, NetworkResource } from '../spec/index.ts';
+import type { BridgeRecord, EndpointRecord, NetworkRecord, PoolRecord } from './network-records.ts';
 
 /** A network as Docker's API shows it. */
 export function networkResource(
   record: NetworkRecord,
   endpoints: readonly EndpointRecord[],
 ): NetworkResource {
-  const { bridge, user } = record;
+  const { bridge, user, pools = [] } = record;
   const containers: NetworkResource['Containers'] = {};
   for (const { containerId, containerName, settings } of endpoints) {
     containers[containerId] = {
@@ -14,7 +14,10 @@ export function networkResource(
       EndpointID: settings.EndpointID,
       MacAddress: settings.MacAddress,
       IPv4Address: settings.IPAddress === '' ? '' : `${settings.IPAddress}/${settings.IPPrefixLen}`,
-      IPv6Address: '',
+      IPv6Address:
+        settings.GlobalIPv6Address === ''
+          ? ''
+          : `${settings.GlobalIPv6Address}/${settings.GlobalIPv6PrefixLen}`,
     };
   }
   return {
@@ -23,21 +26,30 @@ export function networkResource(
     Created: record.created,
     Scope: 'local',
     Driver: record.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
+    EnableIPv4: user?.enableIpv4 ?? true,
+    EnableIPv6: user?.enableIpv6 ?? pools.some(({ subnet }) => subnet.includes(':')),
     IPAM: user?.ipam ?? {
       Driver: 'default',
       Options: null,
-      Config: bridge === undefined ? [] : [{ Subnet: bridge.subnet, Gateway: bridge.gateway }],
+      Config: pools.map(poolConfig),
     },
-    Internal: bridge?.internal ?? false,
+    Internal: user?.internal ?? false,
     Attachable: user?.attachable ?? false,
     Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
+    ConfigFrom: { Network: user?.configFrom ?? '' },
+    ConfigOnly: user?.configOnly ?? false,
     Containers: containers,
     Options: user?.options ?? (bridge === undefined ? {} : defaultBridgeOptions(bridge)),
     Labels: record.labels,
+  };
+}
+
+/** Of the default network, whose subnets nobody asked for in a request. */
+function poolConfig({ subnet, range, gateway }: PoolRecord): IpamPoolConfig {
+  return {
+    Subnet: subnet,
+    ...(range === undefined ? {} : { IPRange: range }),
+    ...(gateway === undefined ? {} : { Gateway: gateway }),
   };
 }
 

@@ -11,6 +11,8 @@ export interface AttachRequest {
   network: string;
   /** What the user asked of this endpoint. */
   settings: Partial<EndpointSettings>;
+  /** False: the container is to have no IPv6, be it that the network has. */
+  ipv6?: boolean;
 }
 
 export interface Sandbox {
@@ -36,6 +38,8 @@ export interface Networks {
   inspect(nameOrId: string): NetworkResource;
   /** The whole name of a network. @throws {EngineError} as inspect() */
   nameOf(nameOrId: string): string;
+  /** `bridge` for one that is gone. */
+  driverOf(networkId: string): string;
   /** @throws {EngineError} with dockerd's texts: `forbidden`, `conflict`, `invalid-parameter`, `not-found` */
   create(request: NetworkCreate): Promise<{ id: string }>;
   /** @throws {EngineError} `forbidden` for a predefined network and one with containers; `not-found` */
@@ -51,8 +55,8 @@ export interface Networks {
   removeSandbox(containerId: string): void;
   /**
    * Reserves an address and plumbs the endpoint into the sandbox; undone on error. Returns the settings as given. Also
-   * for `none` and `host`, which only take note of the container; `host` needs no sandbox. The default route goes to the
-   * network with the highest GwPriority, of equal ones the first by name; never to an internal one.
+   * for `none` and `host`, which only take note of the container; `host` needs no sandbox. The default route of each family
+   * goes to the network with the highest GwPriority, of equal ones the first by name; never to an internal one.
    * @throws {EngineError} `not-found` for the network or the sandbox; `conflict` when attached already.
    */
   attach(request: AttachRequest): EndpointSettings;
@@ -74,6 +78,6 @@ export interface Networks {
   rename(containerId: string, name: string): void;
   /** Sandboxes not in `keep` are removed, addresses of the others are reserved again; called at start. */
   sweep(keep: ReadonlySet<string>): void;
-  /** The host's address on the network's bridge, for `host-gateway`. */
-  hostGateway(): string;
+  /** The host's addresses on the default bridge, IPv4 first, for `host-gateway`. */
+  hostGateway(): string[];
 }

@@ -1,19 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { isIPv4 } from 'node:net';
 import { EngineError } from '../errors/index.ts';
 import type { Ipam } from '../spec/index.ts';
-import {
-  chooseSubnet,
-  formatAddress,
-  formatSubnet,
-  overlaps,
-  parseAddress,
-  parseSubnet,
-  subnetContains,
-  type AddressPoolOption,
-  type Subnet,
-} from './ipam/index.ts';
+import { bridgeOptions, parseBoolean } from './bridge/bridge-options.ts';
+import { parseSubnet, type AddressPoolOption, type Family, type Subnet } from './ipam/index.ts';
 import type { BridgeRecord, NetworkDriver, NetworkRecord } from './network-records.ts';
+import { parentOptions } from './parent/parent-options.ts';
+import { checkIpamConfig, planPools, type PlannedPools } from './plan-pools.ts';
 
 /** What a user asks of a new network, as in Docker's API. */
 export interface NetworkCreate {
@@ -22,17 +14,23 @@ export interface NetworkCreate {
   driver: string;
   internal: boolean;
   attachable: boolean;
-  enableIpv6: boolean;
+  /** Undefined: as the driver's options say, else yes. */
+  enableIpv4?: boolean | undefined;
+  /** Undefined: as the driver's options say, else no. */
+  enableIpv6?: boolean | undefined;
   ipam: Ipam | null;
   options: Readonly<Record<string, string>>;
   labels: Readonly<Record<string, string>>;
+  /** '' for `local`. */
+  scope?: string;
+  ingress?: boolean;
+  /** Makes no network but what others can be made from. */
+  configOnly?: boolean;
+  /** Name of such a one. */
+  configFrom?: string | undefined;
 }
 
 export const predefinedNetworks: readonly string[] = ['bridge', 'host', 'none', 'default'];
-
-const optionPrefix = 'com.docker.network.';
-/** The kernel's IFNAMSIZ without the NUL. */
-const MAX_LINK_NAME = 15;
 
 /** What exists already, which a new network must not overlap. */
 export interface Surroundings {
@@ -44,46 +42,220 @@ export interface Surroundings {
   mtu: number;
 }
 
+/** The request with all defaults, and with the configuration that it was taken from. */
+interface Settled extends NetworkCreate {
+  enableIpv4: boolean;
+  enableIpv6: boolean;
+}
+
 /**
  * The record of a network that a user asks for; nothing is made.
- * @throws {EngineError} `forbidden`, `conflict`, `invalid-parameter`, `not-found` with dockerd's texts
+ * @throws {EngineError} `forbidden`, `conflict`, `invalid-parameter`, `not-found`, `internal` with dockerd's texts
+ * @see moby daemon/libnetwork/controller.go NewNetwork
  */
 export function planNetwork(request: NetworkCreate, around: Surroundings): NetworkRecord {
-  const { name, driver } = request;
-  checkName(name);
+  const { name } = request;
   if (predefinedNetworks.includes(name)) {
     throw new EngineError('forbidden', `operation is not permitted on predefined ${name} network`);
   }
+  if (request.driver === 'overlay') throw noSwarmManager();
+  const settled = settle(request);
+  checkIpamConfig(settled.ipam?.Config ?? [], settled.enableIpv6);
+  checkName(name);
   if (around.networks.some((network) => network.name === name)) {
     throw new EngineError('conflict', `network with name ${name} already exists`);
   }
-  checkDriver(driver);
-  if (request.enableIpv6) {
-    throw new EngineError('not-implemented', 'Cannot create a network with IPv6: this engine has IPv4 only');
+  checkConfiguration(settled);
+  if (settled.configOnly === true) return planConfiguration(settled);
+  const driver = resolveDriver(settled.driver);
+  if (settled.ingress === true)
+    throw new EngineError('forbidden', 'Ingress network can only be global scope network');
+  const whole = settled.configFrom === undefined ? settled : configured(settled, around.networks);
+  if (whole.scope === 'swarm') {
+    throw new EngineError('forbidden', 'cannot create a swarm scoped network when swarm is not active');
   }
-  const record = newNetwork(name, 'bridge');
-  const { config, ...addresses } = planAddresses(request.ipam, around);
+  const record = newNetwork(name, driver);
+  return driver === 'bridge'
+    ? planBridge(record, whole, around)
+    : planOnParent(record, driver, whole, around);
+}
+
+function planBridge(record: NetworkRecord, request: Settled, around: Surroundings): NetworkRecord {
+  const options = bridgeOptions(request.options, request.internal, around.networks);
+  const planned = planPools(
+    {
+      ipam: request.ipam,
+      families: familiesOf(request),
+      gateways: gatewayFamilies(options, request.internal),
+    },
+    { ...around, ours: subnetsOf(around.networks) },
+  );
+  const has = (family: Family): boolean =>
+    planned.pools.some(({ subnet }) => parseSubnet(subnet).family === family);
+  if (!request.enableIpv4 && !request.enableIpv6) throw invalid('IPv4 or IPv6 must be enabled');
+  if (request.enableIpv4 && !has(4)) throw invalid('ipv4 pool is empty');
+  if (request.enableIpv6 && !has(6)) throw invalid('ipv6 pool is empty');
+  checkBridgePools(planned);
+  const bridge: BridgeRecord = {
+    name: `br-${record.id.slice(0, 12)}`,
+    mtu: around.mtu,
+    ...(request.internal ? { internal: true } : {}),
+    ...options,
+  };
+  return { ...withUser(record, request, planned), bridge };
+}
+
+/** An isolated network has no gateway, and one whose bridge has no address and that leads nowhere needs none. */
+function gatewayFamilies(options: Partial<BridgeRecord>, internal: boolean): Family[] {
+  const families: Family[] = [];
+  const skips4 = options.gatewayMode4 === 'isolated' || (options.inhibitIpv4 === true && internal);
+  if (!skips4) families.push(4);
+  if (options.gatewayMode6 !== 'isolated') families.push(6);
+  return families;
+}
+
+function checkBridgePools({ pools }: PlannedPools): void {
+  const subnets = pools.map(({ subnet }) => parseSubnet(subnet));
+  for (const family of [4, 6]) {
+    if (subnets.filter((subnet) => subnet.family === family).length > 1)
+      throw new EngineError('forbidden', "bridge driver doesn't support multiple subnets");
+  }
+  for (const [index, { base, family, prefixLength }] of subnets.entries()) {
+    const text = pools[index]?.subnet ?? '';
+    if (family !== 6) continue;
+    if (base >> 120n === 0xffn) throw invalid(`multicast subnet '${text}' is not allowed`);
+    const isLinkLocal = base >> 64n === 0xfe80_0000_0000_0000n;
+    const holdsLinkLocal =
+      prefixLength < 64 &&
+      (0xfe80n << 112n) >> BigInt(128 - prefixLength) === base >> BigInt(128 - prefixLength);
+    if ((isLinkLocal && prefixLength !== 64) || holdsLinkLocal)
+      throw invalid(`'${text}' clashes with the Link-Local prefix 'fe80::/64'`);
+  }
+}
+
+function planOnParent(
+  record: NetworkRecord,
+  driver: 'macvlan' | 'ipvlan',
+  request: Settled,
+  around: Surroundings,
+): NetworkRecord {
+  // The gateway is a router of the parent's network: there is one only where the user says so.
+  const planned = planPools(
+    { ipam: request.ipam, families: familiesOf(request), gateways: [] },
+    { ...around, ours: subnetsOf(around.networks) },
+  );
+  const parent = parentOptions(driver, record.id, request.options, request.internal);
+  return { ...withUser(record, request, planned), parent };
+}
+
+function withUser(record: NetworkRecord, request: Settled, { pools, config }: PlannedPools): NetworkRecord {
+  const { ipam, attachable, enableIpv4, enableIpv6, internal, options, labels, configFrom } = request;
+  const ipamDriver = ipam?.Driver === undefined || ipam.Driver === '' ? 'default' : ipam.Driver;
   return {
     ...record,
-    labels: { ...request.labels },
-    bridge: {
-      name: `br-${record.id.slice(0, 12)}`,
-      mtu: around.mtu,
-      ...addresses,
-      ...(request.internal ? { internal: true } : {}),
-      ...bridgeOptions(request.options, around.networks),
-    },
+    labels: { ...labels },
+    pools,
     user: {
-      attachable: request.attachable,
-      options: { ...request.options },
-      ipam: {
-        Driver:
-          request.ipam?.Driver === undefined || request.ipam.Driver === '' ? 'default' : request.ipam.Driver,
-        Options: request.ipam?.Options ?? {},
-        Config: config,
-      },
+      attachable,
+      enableIpv4,
+      enableIpv6,
+      internal,
+      options: { ...options },
+      ipam: { Driver: ipamDriver, Options: ipam?.Options ?? {}, Config: config },
+      ...(configFrom === undefined ? {} : { configFrom }),
     },
   };
+}
+
+const familiesOf = ({ enableIpv4, enableIpv6 }: Settled): Family[] => [
+  ...(enableIpv4 ? ([4] as const) : []),
+  ...(enableIpv6 ? ([6] as const) : []),
+];
+
+const subnetsOf = (networks: readonly NetworkRecord[]): Subnet[] =>
+  networks.flatMap(({ pools = [] }) => pools.map(({ subnet }) => parseSubnet(subnet)));
+
+const enableKeys = { 4: 'com.docker.network.enable_ipv4', 6: 'com.docker.network.enable_ipv6' } as const;
+
+/** Whether a network has a family can be said as an option of the driver, too; what says it for good overrules it. */
+function settle(request: NetworkCreate): Settled {
+  const options = { ...request.options };
+  const enabled = (family: Family, asked: boolean | undefined, initial: boolean): boolean => {
+    const key = enableKeys[family];
+    const option = options[key];
+    if (asked !== undefined) delete options[key];
+    if (asked !== undefined || option === undefined) return asked ?? initial;
+    try {
+      return parseBoolean(key, option);
+    } catch (error) {
+      throw new EngineError('invalid-parameter', `driver-opt "${key}" is not a valid bool`, { cause: error });
+    }
+  };
+  const enableIpv4 = enabled(4, request.enableIpv4, true);
+  const enableIpv6 = enabled(6, request.enableIpv6, false);
+  return { ...request, options, enableIpv4, enableIpv6 };
+}
+
+/** @see moby daemon/libnetwork/network.go validateConfiguration */
+function checkConfiguration(request: Settled): void {
+  const { internal, attachable, ingress, scope = '', configOnly, configFrom, ipam } = request;
+  const forbid = (message: string): EngineError => new EngineError('forbidden', message);
+  if (configOnly === true && (internal || attachable || ingress === true || scope !== '')) {
+    throw forbid(
+      'configuration network can only contain network specific fields. Network operator fields like ' +
+        '[ ingress | internal | attachable | scope ] are not supported.',
+    );
+  }
+  if (configFrom === undefined) return;
+  if (configOnly === true)
+    throw forbid('a configuration network cannot depend on another configuration network');
+  const saysMore =
+    !['', 'default'].includes(ipam?.Driver ?? '') ||
+    !request.enableIpv4 ||
+    request.enableIpv6 ||
+    Object.keys(request.labels).length > 0 ||
+    Object.keys(ipam?.Options ?? {}).length > 0 ||
+    (ipam?.Config ?? []).length > 0;
+  if (saysMore) {
+    throw forbid(
+      'user-specified configurations are not supported if the network depends on a configuration network',
+    );
+  }
+  if (Object.keys(request.options).length > 0) {
+    throw forbid(
+      'network driver options are not supported if the network depends on a configuration network',
+    );
+  }
+}
+
+/** Not a network: nothing is checked against the machine, nothing is taken. */
+function planConfiguration(request: Settled): NetworkRecord {
+  const { ipam, enableIpv4, enableIpv6 } = request;
+  return {
+    ...newNetwork(request.name, 'null'),
+    labels: { ...request.labels },
+    user: {
+      attachable: false,
+      internal: false,
+      enableIpv4,
+      enableIpv6,
+      options: { ...request.options },
+      ipam: {
+        Driver: ipam?.Driver === undefined || ipam.Driver === '' ? 'default' : ipam.Driver,
+        Options: ipam?.Options ?? {},
+        Config: ipam?.Config ?? [],
+      },
+      configOnly: true,
+    },
+  };
+}
+
+function configured(request: Settled, networks: readonly NetworkRecord[]): Settled {
+  const source = networks.find(({ name, user }) => name === request.configFrom && user?.configOnly === true);
+  if (source?.user === undefined)
+    throw new EngineError('not-found', `configuration network "${request.configFrom}" does not exist`);
+  const { ipam, options, enableIpv4, enableIpv6 } = source.user;
+  return { ...request, ipam, options, enableIpv4, enableIpv6, labels: source.labels };
 }
 
 export function newNetwork(name: string, driver: NetworkDriver): NetworkRecord {
@@ -99,158 +271,29 @@ function checkName(name: string): void {
   }
 }
 
-function checkDriver(driver: string): void {
-  if (driver === '' || driver === 'bridge' || driver === 'default') return;
-  if (driver === 'host' || driver === 'null') {
-    throw new EngineError('forbidden', `only one instance of "${driver}" network is allowed`);
+function resolveDriver(driver: string): 'bridge' | 'macvlan' | 'ipvlan' {
+  switch (driver) {
+    case '':
+    case 'default':
+    case 'bridge':
+      return 'bridge';
+    case 'macvlan':
+    case 'ipvlan':
+      return driver;
+    case 'host':
+    case 'null':
+      throw new EngineError('forbidden', `only one instance of "${driver}" network is allowed`);
+    default:
+      throw new EngineError('not-found', `plugin "${driver}" not found`);
   }
-  if (['macvlan', 'ipvlan', 'overlay'].includes(driver)) {
-    throw new EngineError(
-      'not-implemented',
-      `Cannot create network: the driver ${driver} is not supported yet`,
-    );
-  }
-  throw new EngineError('not-found', `plugin "${driver}" not found`);
 }
 
-type Addresses = Pick<BridgeRecord, 'subnet' | 'gateway' | 'range' | 'auxiliary'>;
-
-function planAddresses(
-  ipam: Ipam | null,
-  around: Surroundings,
-): Addresses & { config: NonNullable<Ipam['Config']> } {
-  if (ipam !== null && !['', 'default'].includes(ipam.Driver)) {
-    throw new EngineError('not-found', `could not resolve driver ${ipam.Driver} in registry`);
-  }
-  const ours = around.networks.flatMap(({ bridge }) =>
-    bridge === undefined ? [] : parseSubnet(bridge.subnet),
+const noSwarmManager = (): EngineError =>
+  new EngineError(
+    'forbidden',
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm ' +
+      'and try again.',
   );
-  const [asked, ...more] = ipam?.Config ?? [];
-  if (more.length > 0) {
-    throw new EngineError(
-      'not-implemented',
-      'Cannot create network: one IPv4 subnet per network is supported',
-    );
-  }
-  const subnet =
-    asked?.Subnet === undefined || asked.Subnet === ''
-      ? chooseSubnet(around.pools, [...around.taken, ...ours])
-      : chosenSubnet(asked.Subnet, ours);
-  const inside = (address: string, what: string): string => {
-    if (!isIPv4(address)) throw invalid(`invalid ${what} address: ${address}`);
-    if (!subnetContains(subnet, parseAddress(address))) {
-      throw invalid(
-        `invalid network config:\ninvalid ${what} ${address}: parent subnet is ${formatSubnet(subnet)}`,
-      );
-    }
-    return address;
-  };
-  const isAsked = (text: string | undefined): text is string => text !== undefined && text !== '';
-  const gateway = isAsked(asked?.Gateway) ? inside(asked.Gateway, 'gateway') : formatAddress(subnet.base + 1);
-  const auxiliary = Object.values(asked?.AuxiliaryAddresses ?? {}).map((one) => inside(one, 'auxiliary'));
-  if (auxiliary.includes(gateway)) {
-    throw new EngineError(
-      'forbidden',
-      `failed to allocate secondary ip address (${gateway}): Address already in use`,
-    );
-  }
-  const range = isAsked(asked?.IPRange) ? formatSubnet(readSubnet(asked.IPRange)) : undefined;
-  if (range !== undefined) inside(range.slice(0, range.indexOf('/')), 'ip-range');
-  return {
-    subnet: formatSubnet(subnet),
-    gateway,
-    ...(range === undefined ? {} : { range }),
-    ...(auxiliary.length === 0 ? {} : { auxiliary }),
-    config: [
-      {
-        Subnet: formatSubnet(subnet),
-        ...(range === undefined ? {} : { IPRange: range }),
-        Gateway: gateway,
-        ...(auxiliary.length === 0 ? {} : { AuxiliaryAddresses: { ...asked?.AuxiliaryAddresses } }),
-      },
-    ],
-  };
-}
-
-function chosenSubnet(text: string, ours: readonly Subnet[]): Subnet {
-  const subnet = readSubnet(text);
-  if (subnet.prefixLength > 30)
-    throw invalid(`invalid subnet ${text}: it has no room for a gateway and a container`);
-  if (ours.some((other) => overlaps(subnet, other))) {
-    throw new EngineError(
-      'forbidden',
-      'invalid pool request: Pool overlaps with other one on this address space',
-    );
-  }
-  return subnet;
-}
-
-function readSubnet(text: string): Subnet {
-  if (!/^[0-9.]+\/\d+$/.test(text)) {
-    if (text.includes(':'))
-      throw new EngineError('not-implemented', 'Cannot create network: IPv4 subnets only');
-    throw invalid(`invalid subnet ${text}: invalid CIDR block notation`);
-  }
-  return parseSubnet(text);
-}
-
-function bridgeOptions(
-  options: Readonly<Record<string, string>>,
-  networks: readonly NetworkRecord[],
-): Partial<BridgeRecord> {
-  const chosen: Partial<BridgeRecord> = {};
-  for (const [key, value] of Object.entries(options)) {
-    if (!key.startsWith(optionPrefix)) continue;
-    switch (key.slice(optionPrefix.length)) {
-      case 'bridge.name':
-        chosen.name = linkName(value, networks);
-        break;
-      case 'bridge.enable_icc':
-        if (!boolean(key, value)) chosen.neighbours = false;
-        break;
-      case 'bridge.enable_ip_masquerade':
-        if (!boolean(key, value)) chosen.masquerade = false;
-        break;
-      case 'bridge.host_binding_ipv4':
-        if (!isIPv4(value)) throw invalid(`invalid value for ${key}: ${value}`);
-        chosen.hostAddress = value;
-        break;
-      case 'driver.mtu':
-        if (!/^\d+$/.test(value) || Number(value) > 65535)
-          throw invalid(`invalid value for ${key}: ${value}`);
-        if (Number(value) > 0) chosen.mtu = Number(value);
-        break;
-      case 'container_iface_prefix':
-        if (!/^[a-z][a-z0-9_-]{0,9}$/i.test(value)) throw invalid(`invalid value for ${key}: ${value}`);
-        chosen.interfacePrefix = value;
-        break;
-      default:
-        // As dockerd: what is not known to the driver is kept and shown.
-        break;
-    }
-  }
-  return chosen;
-}
-
-function linkName(name: string, networks: readonly NetworkRecord[]): string {
-  if (name.length > MAX_LINK_NAME || !/^[^\s/:"\\]+$/.test(name) || name === '.' || name === '..') {
-    throw invalid(`invalid bridge name: ${name}`);
-  }
-  const other = networks.find(({ bridge }) => bridge?.name === name);
-  if (other !== undefined) {
-    throw new EngineError(
-      'forbidden',
-      `cannot create network: conflicts with network ${other.id} (${other.name}): networks have same bridge name`,
-    );
-  }
-  return name;
-}
-
-function boolean(key: string, value: string): boolean {
-  if (['1', 't', 'true', 'T', 'TRUE', 'True'].includes(value)) return true;
-  if (['0', 'f', 'false', 'F', 'FALSE', 'False'].includes(value)) return false;
-  throw invalid(`failed to parse ${key} value: "${value}" (invalid syntax)`);
-}
 
 function invalid(message: string): EngineError {
   return new EngineError('invalid-parameter', message);

@@ -1,3 +1,10 @@
+/** What a link is that stands on another, or on nothing. */
+export type LinkKind =
+  | { kind: 'dummy' }
+  | { kind: 'vlan'; parent: string; id: number }
+  | { kind: 'macvlan'; parent: string; mode: 'private' | 'vepa' | 'bridge' | 'passthru' }
+  | { kind: 'ipvlan'; parent: string; mode: 'l2' | 'l3' | 'l3s'; flag: 'bridge' | 'private' | 'vepa' };
+
 /** rtnetlink(7) spoken directly: links, addresses, routes. All calls are synchronous and throw SyscallError. */
 export interface Netlink {
   /**
@@ -30,6 +37,15 @@ export interface Netlink {
     peerMac?: string;
     mtu?: number;
   }): void;
+  /**
+   * A link that is down, in the namespace bound at `namespace` where one is given.
+   * @throws {SyscallError} EOPNOTSUPP for a kind that the kernel does not have
+   */
+  createLink(
+    name: string,
+    kind: LinkKind,
+    options?: { namespace?: string; mac?: string; mtu?: number },
+  ): void;
   /** No error when it is gone. Waits for the kernel: some 20 ms. */
   deleteLink(name: string): void;
   setLink(
@@ -49,7 +65,7 @@ export interface Netlink {
   addAddress(link: string, address: string, options?: { broadcast?: boolean; replace?: boolean }): void;
   removeAddress(link: string, address: string): void;
   addresses(): { link: string; address: string; prefixLength: number; family: 4 | 6; scope: number }[];
-  /** `destination` CIDR or `default`. */
+  /** `destination` CIDR or `default`, which is IPv4's without a gateway; IPv6's is `::/0`. */
   addRoute(route: { destination: string; gateway?: string; link?: string; scopeLink?: boolean }): void;
   removeRoute(route: { destination: string; gateway?: string; link?: string }): void;
   routes(): { destination: string; gateway?: string; link?: string; family: 4 | 6; table: number }[];

@@ -105,7 +105,7 @@ function insideTests(directory: string): void {
     const bridge = networks.inspect('bridge');
     assert.deepEqual(bridge.IPAM.Config, [{ Subnet: '172.18.0.0/16', Gateway: '172.18.0.1' }]);
     assert.equal(bridge.Options['com.docker.network.driver.mtu'], '1450');
-    assert.equal(networks.hostGateway(), '172.18.0.1');
+    assert.deepEqual(networks.hostGateway(), ['172.18.0.1']);
     assert.deepEqual(bridges(), ['coracle0']);
     assert.equal(tables(), 'table inet coracle_coracle0');
     assert.deepEqual(
@@ -278,7 +278,7 @@ function insideTests(directory: string): void {
     await one.open();
     await two.open();
     assert.deepEqual(bridges().sort(), ['coracle0', 'coracle1']);
-    assert.deepEqual([one.hostGateway(), two.hostGateway()], ['172.18.0.1', '172.19.0.1']);
+    assert.deepEqual([...one.hostGateway(), ...two.hostGateway()], ['172.18.0.1', '172.19.0.1']);
     const a = attach(one, 'a');
     attach(two, 'b');
     const { server, port } = await listen(one.sandbox('a')?.path);

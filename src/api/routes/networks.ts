@@ -77,32 +77,24 @@ export function networkRoutes(networks: NetworkBackend, containers: ConnectionBa
       method: 'POST',
       path: '/networks/create',
       operation: 'NetworkCreate',
-      coverage: 'partial',
-      note: 'the driver bridge with one IPv4 subnet',
       body: networkCreateBody,
       bodyRequired: true,
       async handle(exchange, _query, body) {
-        if (body.ConfigOnly || body.ConfigFrom !== null || body.Ingress) {
-          throw new EngineError(
-            'not-implemented',
-            'Cannot create network: config-only, config-from and ingress networks are not supported',
-          );
-        }
-        if (body.EnableIPv4 === false) {
-          throw new EngineError(
-            'not-implemented',
-            'Cannot create network: this engine needs IPv4 in every network',
-          );
-        }
         const { id } = await networks.create({
           name: body.Name,
           driver: body.Driver,
           internal: body.Internal,
           attachable: body.Attachable,
-          enableIpv6: body.EnableIPv6 === true,
+          // A member of requests since then only.
+          enableIpv4: exchange.version < 48 ? undefined : (body.EnableIPv4 ?? undefined),
+          enableIpv6: body.EnableIPv6 ?? undefined,
           ipam: body.IPAM,
           options: body.Options,
           labels: body.Labels,
+          scope: body.Scope,
+          ingress: body.Ingress,
+          configOnly: body.ConfigOnly,
+          configFrom: body.ConfigFrom?.Network,
         });
         exchange.json(201, { Id: id, Warning: '' });
       },

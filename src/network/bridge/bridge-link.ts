@@ -6,29 +6,52 @@ import {
   chooseSubnet,
   formatAddress,
   formatSubnet,
+  hostSubnet,
   overlaps,
   parseSubnet,
   type AddressPoolOption,
+  type Family,
   type Subnet,
 } from '../ipam/index.ts';
-import type { BridgeRecord } from '../network-records.ts';
+import { setIpv6 } from '../linked-network.ts';
+import type { PoolRecord } from '../network-records.ts';
 
 export interface BridgeRequest {
   netlink: Netlink;
   /** Marks the link as this network's own: `coracle <network id>`. */
   owner: string;
-  /** What was set up before, to be found or made again. */
-  before: BridgeRecord | undefined;
+  /** Its name before, to be found or made again. */
+  nameBefore: string | undefined;
   /** A fixed name, which is adopted whoever made it; absent: the first of `coracle0`, `coracle1` … that is free or ours. */
   name: string | undefined;
-  /** The bridge's address with prefix, when the user chose it. */
-  address: string | undefined;
-  pools: readonly AddressPoolOption[];
   mtu: number | undefined;
-  /** Addresses that containers must be able to reach outside: the host's name servers. */
-  avoid: readonly string[];
-  /** Containers are attached: addresses must stay. */
-  inUse: boolean;
+  addresses: readonly AddressRequest[];
+  /** The network has IPv6, be it that the bridge itself has no address. */
+  ipv6: boolean;
+}
+
+/** The bridge's own address of one family. */
+export type AddressRequest =
+  | { kind: 'fixed'; cidr: string }
+  | {
+      kind: 'free';
+      family: Family;
+      /** With prefix, when the user chose it. */
+      chosen: string | undefined;
+      /** What it had before. */
+      before: PoolRecord | undefined;
+      pools: readonly AddressPoolOption[];
+      /** Addresses that containers must be able to reach outside: the host's name servers. */
+      avoid: readonly string[];
+      /** Containers are attached: addresses must stay. */
+      inUse: boolean;
+    };
+
+export interface BridgeLink {
+  name: string;
+  mtu: number;
+  /** With prefix, in the order asked for. */
+  addresses: readonly string[];
 }
 
 const MAX_BRIDGES = 256;
@@ -37,11 +60,11 @@ const DEFAULT_MTU = 1500;
 const LOCAL_TABLE = 255;
 
 /**
- * Finds or makes the bridge: link, address, up. What is there already and ours is kept, what is missing is added. Other
+ * Finds or makes the bridge: link, addresses, up. What is there already and ours is kept, what is missing is added. Other
  * engines do the same on this machine at the same time: a name that another took in between is given up for the next.
  * @throws {EngineError} `unavailable` when no subnet or name is free.
  */
-export function ensureBridge(request: BridgeRequest): BridgeRecord {
+export function ensureBridge(request: BridgeRequest): BridgeLink {
   const { netlink, owner } = request;
   for (const name of candidateNames(request)) {
     const link = netlink.links().find((other) => other.name === name);
@@ -59,7 +82,11 @@ export function ensureBridge(request: BridgeRequest): BridgeRecord {
         made = true;
         netlink.setLink(name, { alias: owner });
       }
-      return { name, mtu, ...ensureAddress(request, name) };
+      setIpv6(name, request.ipv6);
+      if (request.ipv6) refuseRouterAdvertisements(name);
+      const addresses = request.addresses.map((one) => ensureAddress(request, name, one));
+      netlink.setLink(name, { up: true });
+      return { name, mtu, addresses };
     } catch (error) {
       if (made) netlink.deleteLink(name);
       else if (request.name === undefined && error instanceof SyscallError && error.errno === 'EEXIST')
@@ -70,61 +97,69 @@ export function ensureBridge(request: BridgeRequest): BridgeRecord {
   throw new EngineError('unavailable', 'Cannot make a bridge: no name is free');
 }
 
-function* candidateNames({ name, before }: BridgeRequest): Generator<string> {
+function* candidateNames({ name, nameBefore }: BridgeRequest): Generator<string> {
   if (name !== undefined) return yield name;
-  if (before !== undefined) yield before.name;
+  if (nameBefore !== undefined) yield nameBefore;
   for (let number = 0; number < MAX_BRIDGES; number++) yield `coracle${number}`;
 }
 
-function ensureAddress(request: BridgeRequest, name: string): { subnet: string; gateway: string } {
-  const { netlink } = request;
+function ensureAddress(
+  { netlink, name: fixedName }: BridgeRequest,
+  name: string,
+  wanted: AddressRequest,
+): string {
+  if (wanted.kind === 'fixed') {
+    netlink.addAddress(name, wanted.cidr, { replace: true });
+    return wanted.cidr;
+  }
+  const { family } = wanted;
   const present = netlink
     .addresses()
-    .filter(({ link, family }) => link === name && family === 4)
+    .filter((one) => one.link === name && one.family === family && one.scope === SCOPE_UNIVERSE)
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
   const [adopted] = present;
   // A chosen address waits while containers use another.
   const chosen =
-    request.address === undefined || (request.inUse && adopted !== undefined) ? adopted : request.address;
+    wanted.chosen === undefined || (wanted.inUse && adopted !== undefined) ? adopted : wanted.chosen;
   for (let attempt = 0; ; attempt++) {
-    const address = chosen ?? pickAddress(request, name);
+    const address = chosen ?? pickAddress(netlink, name, wanted);
     for (const other of present) {
-      if (other !== address && request.name === undefined) netlink.removeAddress(name, other);
+      if (other !== address && fixedName === undefined) netlink.removeAddress(name, other);
     }
     netlink.addAddress(name, address, { replace: true });
-    disableIpv6(name);
     netlink.setLink(name, { up: true });
-    const gateway = address.slice(0, address.indexOf('/'));
-    const subnet = formatSubnet(parseSubnet(address));
-    if (chosen !== undefined || !isRacedAway(netlink, name, parseSubnet(address))) return { subnet, gateway };
+    if (chosen !== undefined || !isRacedAway(netlink, name, parseSubnet(address))) return address;
     if (attempt === 3)
       throw new EngineError('unavailable', `Cannot give ${name} a subnet: all were taken meanwhile`);
     netlink.removeAddress(name, address);
   }
 }
 
+/** Of an address: valid everywhere. That which the kernel makes for every link itself is not. */
+const SCOPE_UNIVERSE = 0;
+
 /** The subnet it had before, or the first of the pools that nothing on this machine uses; the bridge gets the first address. */
-function pickAddress({ netlink, before, pools, avoid }: BridgeRequest, name: string): string {
-  const taken = takenSubnets(netlink, name).concat(avoid.map((address) => parseSubnet(`${address}/32`)));
-  if (before !== undefined && !taken.some((other) => overlaps(other, parseSubnet(before.subnet)))) {
+function pickAddress(netlink: Netlink, name: string, wanted: AddressRequest & { kind: 'free' }): string {
+  const { family, before, pools, avoid } = wanted;
+  const taken = [...takenSubnets(netlink, name), ...avoid.map(hostSubnet)];
+  if (before?.gateway !== undefined && !taken.some((other) => overlaps(other, parseSubnet(before.subnet)))) {
     return `${before.gateway}/${parseSubnet(before.subnet).prefixLength}`;
   }
-  const subnet = chooseSubnet(pools, taken);
-  return `${formatAddress(subnet.base + 1)}/${subnet.prefixLength}`;
+  const subnet = chooseSubnet(pools, taken, family);
+  return `${formatAddress(subnet.base + 1n, family)}/${subnet.prefixLength}`;
 }
 
-/** Networks that the host has an address in or a route to. */
+/** Networks of both families that the host has an address in or a route to. */
 export function takenSubnets(netlink: Netlink, except = ''): Subnet[] {
   const routed = netlink
     .routes()
     .filter(
-      ({ family, destination, table, link }) =>
-        family === 4 && destination !== 'default' && table !== LOCAL_TABLE && link !== except,
+      ({ destination, table, link }) => destination !== 'default' && table !== LOCAL_TABLE && link !== except,
     )
     .map(({ destination }) => destination);
   const own = netlink
     .addresses()
-    .filter(({ family, link }) => family === 4 && link !== except)
+    .filter(({ link }) => link !== except)
     .map(({ address, prefixLength }) => `${address}/${prefixLength}`);
   return [...routed, ...own].map(parseSubnet);
 }
@@ -132,9 +167,8 @@ export function takenSubnets(netlink: Netlink, except = ''): Subnet[] {
 /** Another engine chose the same subnet at the same moment: the older link keeps it. */
 function isRacedAway(netlink: Netlink, name: string, subnet: Subnet): boolean {
   const own = netlink.linkIndex(name) ?? 0;
-  return netlink.addresses().some(({ link, family, address, prefixLength }) => {
-    if (link === name || family !== 4 || !overlaps(parseSubnet(`${address}/${prefixLength}`), subnet))
-      return false;
+  return netlink.addresses().some(({ link, address, prefixLength }) => {
+    if (link === name || !overlaps(parseSubnet(`${address}/${prefixLength}`), subnet)) return false;
     return (netlink.linkIndex(link) ?? own) < own;
   });
 }
@@ -148,11 +182,12 @@ export function egressMtu(netlink: Netlink): number {
   return Math.min(mtu, DEFAULT_MTU);
 }
 
-/** The network has no IPv6: no address of the bridge's own making either, which containers could reach it by. */
-function disableIpv6(name: string): void {
-  try {
-    writeFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, '1');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
+/** A container must not tell the host where to send its packets. */
+function refuseRouterAdvertisements(name: string): void {
+  writeFileSync(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, '0');
+}
+
+/** A bridge's address as its network's pool. */
+export function poolOf(address: string): PoolRecord & { gateway: string } {
+  return { subnet: formatSubnet(parseSubnet(address)), gateway: address.slice(0, address.indexOf('/')) };
 }

@@ -1,51 +1,33 @@
 import { randomBytes } from 'node:crypto';
-import { isKind } from '../../errors/index.ts';
-import { parseIp, type Netlink } from '../../sys/index.ts';
-import { AddressPool, parseSubnet } from '../ipam/index.ts';
-import type { BridgeRecord } from '../network-records.ts';
+import type { Netlink } from '../../sys/index.ts';
+import { NetworkAddresses, type GivenAddresses } from '../ipam/index.ts';
+import {
+  configureLink,
+  macOf,
+  type ConnectRequest,
+  type DefaultRoutes,
+  type LinkedEndpoint,
+  type LinkedNetwork,
+  type Plumbing,
+} from '../linked-network.ts';
+import type { BridgeRecord, PoolRecord } from '../network-records.ts';
 
-export interface BridgeEndpoint {
-  interface: string;
-  hostInterface: string;
-  address: string;
-  prefixLength: number;
-  gateway: string;
-  mac: string;
-}
-
-/** One bridge that is up, and the addresses of its subnet. */
-export class BridgeNetwork {
+/** One bridge that is up, and the addresses of its subnets. */
+export class BridgeNetwork implements LinkedNetwork {
   readonly record: BridgeRecord;
+  readonly pools: readonly PoolRecord[];
+  readonly addresses: NetworkAddresses;
+  readonly interfacePrefix: string;
+  readonly internal: boolean;
   readonly #netlink: Netlink;
-  readonly #addresses: AddressPool;
-  readonly #prefixLength: number;
 
-  constructor(netlink: Netlink, record: BridgeRecord) {
-    const subnet = parseSubnet(record.subnet);
+  constructor(netlink: Netlink, record: BridgeRecord, pools: readonly PoolRecord[]) {
     this.record = record;
+    this.pools = pools;
+    this.addresses = new NetworkAddresses(pools);
+    this.interfacePrefix = record.interfacePrefix ?? 'eth';
+    this.internal = record.internal === true;
     this.#netlink = netlink;
-    this.#prefixLength = subnet.prefixLength;
-    this.#addresses = new AddressPool(
-      subnet,
-      record.range === undefined ? subnet : parseSubnet(record.range),
-    );
-    this.#addresses.reserve(record.gateway);
-    for (const address of record.auxiliary ?? []) this.adopt(address);
-  }
-
-  /** The address of an endpoint that is there already. */
-  adopt(address: string): void {
-    try {
-      this.#addresses.reserve(address);
-    } catch (error) {
-      // The subnet was changed while the container ran: its address is no longer one of ours to give.
-      if (!isKind(error, 'invalid-parameter')) throw error;
-    }
-  }
-
-  /** The opposite of adopt(). */
-  release(address: string): void {
-    this.#addresses.release(address);
   }
 
   /** A veth pair from the bridge into the namespace, its end there still down. Returns the name of the host's end. */
@@ -63,68 +45,58 @@ export class BridgeNetwork {
     return hostInterface;
   }
 
-  /**
-   * A link into the namespace, or the one that was made ahead, with address and, when asked, the default route.
-   * @throws {EngineError} `unavailable` when the subnet is full; SyscallError; nothing is left then.
-   */
-  connect(request: {
-    sandboxPath: string;
-    interface: string;
-    mac: string | undefined;
-    address: string | undefined;
-    defaultRoute: boolean;
-    /** Host's end of a link that makeLink() made under the same name. */
-    madeAhead: string | undefined;
-  }): BridgeEndpoint {
-    const { gateway } = this.record;
-    if (request.address !== undefined) this.#addresses.reserve(request.address);
-    const address = request.address ?? this.#addresses.allocate();
-    const prefixLength = this.#prefixLength;
+  connect(request: ConnectRequest): LinkedEndpoint {
+    const { interface: name, sandboxPath } = request;
+    const given = this.addresses.take(request.asked, request.families);
     let hostInterface = request.madeAhead;
     try {
-      const mac = request.mac ?? macOf(address);
-      hostInterface ??= this.makeLink(request.sandboxPath, request.interface, mac);
-      this.#netlink.inNamespace(request.sandboxPath, (inside) => {
-        inside.setLink(request.interface, request.madeAhead === undefined ? { up: true } : { mac, up: true });
-        inside.addAddress(request.interface, `${address}/${prefixLength}`);
-        if (request.defaultRoute) inside.addRoute({ destination: 'default', gateway });
-      });
-      return { interface: request.interface, hostInterface, address, prefixLength, gateway, mac };
+      const mac = request.mac ?? macOf(given);
+      hostInterface ??= this.makeLink(sandboxPath, name, mac);
+      const link = {
+        mac: request.madeAhead === undefined ? undefined : mac,
+        given,
+        routes: this.defaultRoutes(given),
+      };
+      this.#netlink.inNamespace(sandboxPath, (inside) => configureLink(inside, request, link));
+      return { interface: name, hostInterface, given, mac };
     } catch (error) {
       if (hostInterface !== undefined) this.#netlink.deleteLink(hostInterface);
-      this.#addresses.release(address);
+      this.addresses.release(addressesOf(given));
       throw error;
     }
   }
 
-  /** Takes the endpoint out of a sandbox that lives on. Deleting a link waits for the kernel: some 20 ms. */
-  disconnect(endpoint: { hostInterface: string; address: string }): void {
-    this.#netlink.deleteLink(endpoint.hostInterface);
-    this.#addresses.release(endpoint.address);
+  disconnect(plumbing: Plumbing): void {
+    if (plumbing.hostInterface !== undefined) this.#netlink.deleteLink(plumbing.hostInterface);
+    this.addresses.release(plumbing.addresses);
   }
 
   /**
-   * For a sandbox that is about to go: the kernel deletes the link with it, but later. Until then it would answer for an
-   * address that is free again, so that the address is taken off it now.
+   * The kernel deletes the link with its namespace, but later. Until then it would answer for an address that is free
+   * again, so that the address is taken off it now.
    */
-  abandon(
-    endpoint: { interface: string; hostInterface: string; address: string },
-    sandboxPath: string,
-  ): void {
+  abandon(plumbing: Plumbing, sandboxPath: string): void {
     try {
       this.#netlink.inNamespace(sandboxPath, (inside) => {
-        inside.removeAddress(endpoint.interface, `${endpoint.address}/${this.#prefixLength}`);
+        for (const address of plumbing.addresses)
+          inside.removeAddress(plumbing.interface, this.addresses.withPrefix(address));
       });
-      this.#addresses.release(endpoint.address);
+      this.addresses.release(plumbing.addresses);
     } catch {
       // The namespace is gone, or the container renamed or took away its link.
-      this.disconnect(endpoint);
+      this.disconnect(plumbing);
     }
+  }
+
+  defaultRoutes(given: GivenAddresses): DefaultRoutes {
+    if (this.internal) return {};
+    const routes: { 4?: { gateway: string }; 6?: { gateway: string } } = {};
+    for (const family of [4, 6] as const) {
+      const gateway = given[family]?.gateway;
+      if (gateway !== undefined) routes[family] = { gateway };
+    }
+    return routes;
   }
 }
 
-/** dockerd's until version 27: `02:42` and the four bytes of the address, so that an address keeps its MAC. */
-function macOf(address: string): string {
-  const bytes = [0x02, 0x42, ...parseIp(address).bytes];
-  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
-}
+const addressesOf = (given: GivenAddresses): string[] => Object.values(given).map(({ address }) => address);

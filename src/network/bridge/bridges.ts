@@ -1,19 +1,41 @@
-import { isIPv4 } from 'node:net';
+import { isIP } from 'node:net';
 import { EngineError, errorMessage } from '../../errors/index.ts';
 import type { Netlink } from '../../sys/index.ts';
 import { nameservers, readHostResolvConf } from '../files.ts';
-import { defaultAddressPools, parseSubnet, type AddressPoolOption, type Subnet } from '../ipam/index.ts';
-import type { BridgeRecord, NetworkRecord } from '../network-records.ts';
+import {
+  effectivePools,
+  formatAddress,
+  hostSubnet,
+  parseSubnet,
+  withPrefix,
+  type AddressPoolOption,
+  type Family,
+  type Subnet,
+} from '../ipam/index.ts';
+import type { BridgeRecord, NetworkRecord, PoolRecord } from '../network-records.ts';
+import { addressesOf } from '../endpoint.ts';
 import type { NetworkTable } from '../network-table.ts';
 import type { Firewall } from '../nftables/firewall.ts';
 import { tableName, type BridgeRules, type PortForward } from '../nftables/ruleset.ts';
-import { egressMtu, ensureBridge, takenSubnets } from './bridge-link.ts';
+import { egressMtu, ensureBridge, poolOf, takenSubnets, type AddressRequest } from './bridge-link.ts';
 import { BridgeNetwork } from './bridge-network.ts';
 
 /** What the user said of the default network, and of networks at large. */
 export interface BridgesOptions {
+  /** Stable over restarts: the unique local IPv6 prefix comes from it. */
+  engineId?: string | undefined;
   bridge?: string | undefined;
+  /** dockerd's --bip and --bip6: the default bridge's own addresses with prefix. */
   bip?: string | undefined;
+  bip6?: string | undefined;
+  /** dockerd's --ipv6: the default network has it. */
+  ipv6?: boolean | undefined;
+  /** dockerd's --fixed-cidr and --fixed-cidr-v6: what the default network's containers get addresses from. */
+  fixedCidr?: string | undefined;
+  fixedCidr6?: string | undefined;
+  /** dockerd's --default-gateway and --default-gateway-v6: instead of the default bridge's own addresses. */
+  defaultGateway?: string | undefined;
+  defaultGateway6?: string | undefined;
   addressPools?: readonly AddressPoolOption[] | undefined;
   mtu?: number | undefined;
 }
@@ -57,15 +79,15 @@ export class Bridges {
 
   /** What a new network must fit into. */
   surroundings(): { taken: Subnet[]; pools: readonly AddressPoolOption[]; mtu: number } {
-    const { mtu, addressPools } = this.#options;
     return {
-      taken: [
-        ...takenSubnets(this.#netlink),
-        ...hostNameservers().map((server) => parseSubnet(`${server}/32`)),
-      ],
-      pools: addressPools ?? defaultAddressPools,
-      mtu: mtu ?? egressMtu(this.#netlink),
+      taken: [...takenSubnets(this.#netlink), ...hostNameservers().map(hostSubnet)],
+      pools: this.#pools(),
+      mtu: this.#options.mtu ?? egressMtu(this.#netlink),
     };
+  }
+
+  #pools(): readonly AddressPoolOption[] {
+    return effectivePools(this.#options.addressPools, this.#options.engineId ?? '');
   }
 
   /** All tables, as declared. */
@@ -86,49 +108,75 @@ export class Bridges {
 
   /** The default network, wherever the user or the machine leaves room for it. */
   openDefault(): BridgeRecord {
-    const { bridge, bip, addressPools, mtu } = this.#options;
+    const { bridge, mtu, ipv6 = false } = this.#options;
     const network = this.#table.find('bridge');
-    const record = ensureBridge({
+    const families: Family[] = ipv6 ? [4, 6] : [4];
+    const link = ensureBridge({
       netlink: this.#netlink,
       owner: ownerOf(network.id),
-      before: network.bridge,
+      nameBefore: network.bridge?.name,
       name: bridge,
-      address: bip,
-      pools: addressPools ?? defaultAddressPools,
       mtu,
-      avoid: hostNameservers(),
-      inUse: this.#table.endpointsOf(network).length > 0,
+      addresses: families.map((family) => this.#defaultAddress(network, family)),
+      ipv6,
     });
-    this.#table.save({ ...network, bridge: record });
-    this.#adopt(network.id, record);
+    const record = { name: link.name, mtu: link.mtu };
+    const pools = link.addresses.map((address) => this.#defaultPool(address));
+    const opened = { ...network, bridge: record, pools };
+    this.#table.save(opened);
+    this.#adopt(opened, record);
     return record;
   }
 
-  /** Link and address of a network of the user's. */
+  #defaultAddress(network: NetworkRecord, family: Family): AddressRequest {
+    const { bip, bip6, fixedCidr, fixedCidr6 } = this.#options;
+    const range = family === 4 ? fixedCidr : fixedCidr6;
+    return {
+      kind: 'free',
+      family,
+      chosen: (family === 4 ? bip : bip6) ?? (range === undefined ? undefined : firstAddress(range)),
+      before: network.pools?.find(({ subnet }) => parseSubnet(subnet).family === family),
+      pools: this.#pools(),
+      avoid: hostNameservers(),
+      inUse: this.#table.endpointsOf(network).length > 0,
+    };
+  }
+
+  #defaultPool(address: string): PoolRecord {
+    const { fixedCidr, fixedCidr6, defaultGateway, defaultGateway6 } = this.#options;
+    const isV4 = !address.includes(':');
+    const range = isV4 ? fixedCidr : fixedCidr6;
+    const router = isV4 ? defaultGateway : defaultGateway6;
+    return {
+      ...poolOf(address),
+      ...(range === undefined ? {} : { range }),
+      ...(router === undefined ? {} : { router }),
+    };
+  }
+
+  /** Link and addresses of a network of the user's. */
   raise(network: NetworkRecord): void {
-    const { bridge } = network;
+    const { bridge, pools = [] } = network;
     if (bridge === undefined) return;
     ensureBridge({
       netlink: this.#netlink,
       owner: ownerOf(network.id),
-      before: bridge,
+      nameBefore: bridge.name,
       name: bridge.name,
-      address: `${bridge.gateway}/${parseSubnet(bridge.subnet).prefixLength}`,
-      pools: [],
       mtu: bridge.mtu,
-      avoid: [],
-      inUse: this.#table.endpointsOf(network).length > 0,
+      addresses: pools.flatMap((pool) => ownAddress(bridge, pool)),
+      ipv6: hasFamily(pools, 6) && bridge.gatewayMode6 !== 'isolated',
     });
-    this.#adopt(network.id, bridge);
+    this.#adopt(network, bridge);
   }
 
-  #adopt(networkId: string, record: BridgeRecord): void {
-    const opened = new BridgeNetwork(this.#netlink, record);
-    const endpoints = this.#table.endpointsOf({ id: networkId });
-    for (const { settings } of endpoints) opened.adopt(settings.IPAddress);
+  #adopt(network: NetworkRecord, record: BridgeRecord): void {
+    const opened = new BridgeNetwork(this.#netlink, record, network.pools ?? []);
+    const endpoints = this.#table.endpointsOf(network);
+    for (const endpoint of endpoints) opened.addresses.adopt(addressesOf(endpoint));
     if (endpoints.length > 0)
       this.#reconnect(new Set(endpoints.map((one) => one.hostInterface)), record.name);
-    this.#open.set(networkId, opened);
+    this.#open.set(network.id, opened);
   }
 
   /** Somebody deleted the bridge: the kernel keeps its ports, without one. */
@@ -171,10 +219,16 @@ export class Bridges {
   }
 
   rulesOf({ id }: NetworkRecord): BridgeRules {
-    const { record } = this.get(this.#table.find(id));
+    const { record, pools } = this.get(this.#table.find(id));
+    const subnetOf = (family: Family): { subnet?: string; subnet6?: string } => {
+      const found = pools.find(({ subnet }) => parseSubnet(subnet).family === family);
+      if (found === undefined) return {};
+      return family === 4 ? { subnet: found.subnet } : { subnet6: found.subnet };
+    };
     return {
       bridge: record.name,
-      subnet: record.subnet,
+      ...subnetOf(4),
+      ...subnetOf(6),
       masquerade: record.masquerade ?? true,
       internal: record.internal ?? false,
       forwards: this.#forwardsInto(id),
@@ -190,4 +244,23 @@ export class Bridges {
 
 const ownerOf = (networkId: string): string => `coracle ${networkId}`;
 
-const hostNameservers = (): string[] => nameservers(readHostResolvConf()).filter((server) => isIPv4(server));
+const hostNameservers = (): string[] =>
+  nameservers(readHostResolvConf()).filter((server) => isIP(server) !== 0 && !server.includes('%'));
+
+const hasFamily = (pools: readonly PoolRecord[], family: Family): boolean =>
+  pools.some(({ subnet }) => parseSubnet(subnet).family === family);
+
+/** What the bridge itself has of a pool: nothing where only containers are to be there. */
+function ownAddress(bridge: BridgeRecord, { subnet, gateway }: PoolRecord): AddressRequest[] {
+  const parsed = parseSubnet(subnet);
+  const isBare =
+    parsed.family === 4
+      ? bridge.inhibitIpv4 === true || bridge.gatewayMode4 === 'isolated'
+      : bridge.gatewayMode6 === 'isolated';
+  return isBare || gateway === undefined ? [] : [{ kind: 'fixed', cidr: withPrefix(gateway, parsed) }];
+}
+
+function firstAddress(cidr: string): string {
+  const subnet = parseSubnet(cidr);
+  return withPrefix(formatAddress(subnet.base + 1n, subnet.family), subnet);
+}

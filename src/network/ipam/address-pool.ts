@@ -1,37 +1,43 @@
 import { EngineError } from '../../errors/index.ts';
-import { contains, formatAddress, parseAddress, size, type Subnet } from './subnet.ts';
+import { contains, formatAddress, lastAddress, parseAddress, type Subnet } from './subnet.ts';
 
 /**
  * The addresses of one subnet, handed out lowest first, as dockerd does: the first container of a bridge is `.2`, and an
- * address that was given back is the next one given. The network's own, its broadcast address and what the owner
- * reserves (the gateway) are never handed out.
+ * address that was given back is the next one given. The network's own (IPv6: the anycast address of its routers), the
+ * broadcast address of IPv4 and what the owner reserves (the gateway) are never handed out.
  */
 export class AddressPool {
   readonly #subnet: Subnet;
-  readonly #taken = new Set<number>();
-  /** The first address behind what is handed out. */
-  readonly #end: number;
-  readonly #first: number;
+  readonly #taken = new Set<bigint>();
+  /** The last address that is handed out. */
+  readonly #last: bigint;
+  readonly #first: bigint;
+  /** Not for anybody. */
+  readonly #reserved: readonly bigint[];
   /** No address below is free. */
-  #lowest: number;
+  #lowest: bigint;
 
   /** @param range the part of the subnet that addresses are handed out from; others are for those who ask by number. */
   constructor(subnet: Subnet, range: Subnet = subnet) {
     this.#subnet = subnet;
-    this.#lowest = Math.max(subnet.base + 1, range.base);
-    this.#end = Math.min(subnet.base + size(subnet) - 1, range.base + size(range));
-    this.#first = this.#lowest;
+    this.#reserved = reservedAddresses(subnet);
+    this.#first = range.base;
+    this.#last = lastAddress(range);
+    this.#lowest = this.#first;
   }
 
   /** @throws {EngineError} `unavailable` when all addresses are taken. */
   allocate(): string {
-    for (let address = this.#lowest; address < this.#end; address++) {
-      if (this.#taken.has(address)) continue;
+    for (let address = this.#lowest; address <= this.#last; address++) {
+      if (this.#taken.has(address) || this.#reserved.includes(address)) continue;
       this.#taken.add(address);
-      this.#lowest = address + 1;
-      return formatAddress(address);
+      this.#lowest = address + 1n;
+      return formatAddress(address, this.#subnet.family);
     }
-    throw new EngineError('unavailable', "no available IPv4 addresses on this network's address pools");
+    throw new EngineError(
+      'unavailable',
+      `no available IPv${this.#subnet.family} addresses on this network's address pools`,
+    );
   }
 
   /**
@@ -40,18 +46,22 @@ export class AddressPool {
    */
   reserve(text: string): void {
     const address = parseAddress(text);
-    const broadcast = this.#subnet.base + size(this.#subnet) - 1;
-    if (!contains(this.#subnet, address) || address === this.#subnet.base || address === broadcast) {
+    if (!contains(this.#subnet, address) || this.#reserved.includes(address.value)) {
       throw new EngineError('invalid-parameter', `no configured subnet contains IP address ${text}`);
     }
-    if (this.#taken.has(address)) throw new EngineError('conflict', 'Address already in use');
-    this.#taken.add(address);
+    if (this.#taken.has(address.value)) throw new EngineError('conflict', 'Address already in use');
+    this.#taken.add(address.value);
   }
 
   /** No error when it was free. */
   release(text: string): void {
-    const address = parseAddress(text);
-    if (this.#taken.delete(address) && address >= this.#first && address < this.#lowest)
-      this.#lowest = address;
+    const { value } = parseAddress(text);
+    if (this.#taken.delete(value) && value >= this.#first && value < this.#lowest) this.#lowest = value;
   }
+}
+
+/** A point-to-point network of two addresses (RFC 3021) and one of a single address have none to spare. */
+function reservedAddresses(subnet: Subnet): bigint[] {
+  if (subnet.family === 6) return subnet.prefixLength === 128 ? [] : [subnet.base];
+  return subnet.prefixLength > 30 ? [] : [subnet.base, lastAddress(subnet)];
 }

@@ -3,8 +3,10 @@ import type { PublishedPort } from '../ports/index.ts';
 /** What the firewall must know of one bridge network. */
 export interface BridgeRules {
   bridge: string;
-  /** CIDR. */
-  subnet: string;
+  /** CIDR of IPv4; absent: the network has none. */
+  subnet?: string;
+  /** The same of IPv6. */
+  subnet6?: string;
   /** Addresses of containers are hidden behind the host's when they talk to the world. */
   masquerade: boolean;
   /** Nothing leaves the bridge and nothing enters it. */
@@ -39,7 +41,8 @@ export function tableName(bridge: string): string {
  * the host itself: they come by the output hook.
  */
 export function rulesetCommands(rules: BridgeRules): string {
-  const { bridge, subnet, masquerade, internal = false } = rules;
+  const { bridge, masquerade, internal = false } = rules;
+  const sources = sourcesOf(rules);
   const table = `inet ${tableName(bridge)}`;
   return `table ${table}
 delete table ${table}
@@ -68,7 +71,7 @@ table ${table} {
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-${internal ? internalRules(bridge) : openRules(bridge, subnet)}  }
+${internal ? internalRules(bridge) : openRules(rules)}  }
   chain to_containers {
     ct state established,related accept
     iifname "${bridge}" accept
@@ -77,15 +80,27 @@ ${internal ? internalRules(bridge) : openRules(bridge, subnet)}  }
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
-${masquerade ? `    ip saddr ${subnet} oifname != "${bridge}" masquerade\n` : ''}    ip saddr 127.0.0.0/8 oifname "${bridge}" masquerade
-    ip saddr ${subnet} oifname "${bridge}" ct status dnat masquerade
-  }
+${masquerade ? sources.map((source) => `    ${source} oifname != "${bridge}" masquerade\n`).join('') : ''}    ip saddr 127.0.0.0/8 oifname "${bridge}" masquerade
+${sources.map((source) => `    ${source} oifname "${bridge}" ct status dnat masquerade\n`).join('')}  }
 }
 ${forwardCommands(bridge, rules.forwards ?? [], 'add')}`;
 }
 
-const openRules = (bridge: string, subnet: string): string => `    oifname "${bridge}" jump to_containers
-    iifname "${bridge}" ip saddr != ${subnet} drop
+/** What tells packets of the network's containers by where they come from, for each family that it has. */
+function sourcesOf({ subnet, subnet6 }: BridgeRules): string[] {
+  return [
+    ...(subnet === undefined ? [] : [`ip saddr ${subnet}`]),
+    ...(subnet6 === undefined ? [] : [`ip6 saddr ${subnet6}`]),
+  ];
+}
+
+const openRules = ({
+  bridge,
+  subnet,
+  subnet6,
+}: BridgeRules): string => `    oifname "${bridge}" jump to_containers
+    iifname "${bridge}" ${subnet === undefined ? 'meta nfproto ipv4' : `ip saddr != ${subnet}`} drop
+    iifname "${bridge}" ${subnet6 === undefined ? 'meta nfproto ipv6' : `ip6 saddr != ${subnet6}`} drop
     iifname "${bridge}" accept
 `;
 

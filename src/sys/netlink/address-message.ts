@@ -81,7 +81,7 @@ export function routeMessage(
     [afOf(family), destination?.prefixLength ?? 0, 0, 0, TABLE_MAIN, PROTOCOL_BOOT, scope, UNICAST],
     [0],
   );
-  if (destination !== undefined) {
+  if (destination !== undefined && destination.prefixLength > 0) {
     writer.attribute(rta.destination, maskBytes(destination.bytes, destination.prefixLength));
   }
   if (gateway !== undefined) writer.attribute(rta.gateway, gateway.bytes);

@@ -1,5 +1,5 @@
 import { EngineError } from '../../errors/index.ts';
-import type { Netlink } from '../netlink.ts';
+import type { LinkKind, Netlink } from '../netlink.ts';
 import { attributeText, readAttributes, MessageWriter } from './message.ts';
 
 /** Message types and flags, linux/rtnetlink.h and linux/netlink.h. */
@@ -31,6 +31,7 @@ const ifla = {
   address: 1,
   name: 3,
   mtu: 4,
+  link: 5,
   master: 10,
   protocolInfo: 12,
   linkInfo: 18,
@@ -42,7 +43,14 @@ const ifla = {
   vethPeer: 1,
   bridgePortHairpin: 4,
   bridgePortIsolated: 33,
+  macvlanMode: 1,
+  vlanId: 1,
+  ipvlanMode: 1,
+  ipvlanFlags: 2,
 } as const;
+const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+const ipvlanModes = { l2: 0, l3: 1, l3s: 2 } as const;
+const ipvlanFlags = { bridge: 0, private: 1, vepa: 2 } as const;
 const AF_BRIDGE = 7;
 const NLA_F_NESTED = 0x8000;
 const IFF_UP = 1;
@@ -111,6 +119,32 @@ export function createVethMessage(options: {
         if (options.peerMac !== undefined) peer.attribute(ifla.address, parseMac(options.peerMac));
         if (options.mtu !== undefined) peer.uint32(ifla.mtu, options.mtu);
       });
+    });
+  });
+}
+
+/** @param on index of the link that it stands on */
+export function createLinkMessage(
+  name: string,
+  kind: LinkKind,
+  options: { on: number | undefined; namespaceFd: number | undefined; mac?: string; mtu?: number },
+): MessageWriter {
+  const writer = new MessageWriter(rtm.newLink, requestFlags.create).linkHeader({});
+  writer.text(ifla.name, checkLinkName(name));
+  if (options.on !== undefined) writer.uint32(ifla.link, options.on);
+  if (options.namespaceFd !== undefined) writer.uint32(ifla.namespaceFd, options.namespaceFd);
+  if (options.mac !== undefined) writer.attribute(ifla.address, parseMac(options.mac));
+  if (options.mtu !== undefined) writer.uint32(ifla.mtu, options.mtu);
+  return writer.nested(ifla.linkInfo, (info) => {
+    info.text(ifla.infoKind, kind.kind);
+    if (kind.kind === 'dummy') return;
+    info.nested(ifla.infoData, (data) => {
+      if (kind.kind === 'vlan') data.uint16(ifla.vlanId, kind.id);
+      else if (kind.kind === 'macvlan') data.uint32(ifla.macvlanMode, macvlanModes[kind.mode]);
+      else {
+        data.uint16(ifla.ipvlanMode, ipvlanModes[kind.mode]);
+        data.uint16(ifla.ipvlanFlags, ipvlanFlags[kind.flag]);
+      }
     });
   });
 }

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { SyscallError } from '../../errors/index.ts';
-import type { Netlink } from '../netlink.ts';
+import type { LinkKind, Netlink } from '../netlink.ts';
 import type { Syscall } from '../syscall.ts';
 import {
   addressMessage,
@@ -13,6 +13,7 @@ import {
 import { deleteFlowMessage, dumpFlowsMessage, readUdpFlow } from './conntrack-message.ts';
 import {
   createBridgeMessage,
+  createLinkMessage,
   createVethMessage,
   deleteLinkMessage,
   getLinkMessage,
@@ -92,6 +93,18 @@ class LinuxNetlink implements Netlink {
       );
     } finally {
       closeSync(peerNamespaceFd);
+    }
+  }
+
+  createLink(name: string, kind: LinkKind, options: Parameters<Netlink['createLink']>[2] = {}): void {
+    const { namespace, ...plain } = options;
+    const on = 'parent' in kind ? this.#indexOf(kind.parent) : undefined;
+    const namespaceFd = namespace === undefined ? undefined : openSync(namespace, 'r');
+    try {
+      const message = createLinkMessage(name, kind, { on, namespaceFd, ...plain });
+      this.#request(message, `create ${kind.kind}`, name);
+    } finally {
+      if (namespaceFd !== undefined) closeSync(namespaceFd);
     }
   }
 

@@ -55,6 +55,10 @@ export class MessageWriter {
     return this.attribute(type, bytes);
   }
 
+  uint16(type: number, value: number): this {
+    return this.attribute(type, Buffer.of(value & 0xff, value >> 8));
+  }
+
   uint8(type: number, value: number): this {
     return this.attribute(type, Buffer.of(value));
   }

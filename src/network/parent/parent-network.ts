@@ -1,0 +1,110 @@
+import { EngineError, errorMessage, SyscallError } from '../../errors/index.ts';
+import type { LinkKind, Netlink } from '../../sys/index.ts';
+import { NetworkAddresses, type GivenAddresses } from '../ipam/index.ts';
+import {
+  configureLink,
+  macOf,
+  type ConnectRequest,
+  type DefaultRoute,
+  type DefaultRoutes,
+  type LinkedEndpoint,
+  type LinkedNetwork,
+  type Plumbing,
+} from '../linked-network.ts';
+import type { ParentRecord, PoolRecord } from '../network-records.ts';
+
+/** How containers' links stand on the parent. */
+export type ChildKind = Extract<LinkKind, { kind: 'macvlan' | 'ipvlan' }>;
+
+/**
+ * A network whose containers have links of their own on one link of the host, the parent (macvlan, ipvlan): they appear
+ * beside the host on its network, and neither its bridge nor its firewall is in between.
+ */
+export class ParentNetwork implements LinkedNetwork {
+  readonly record: ParentRecord;
+  readonly addresses: NetworkAddresses;
+  readonly interfacePrefix = 'eth';
+  readonly internal: boolean;
+  readonly #netlink: Netlink;
+  readonly #child: ChildKind;
+
+  constructor(netlink: Netlink, record: ParentRecord, pools: readonly PoolRecord[], child: ChildKind) {
+    this.record = record;
+    this.addresses = new NetworkAddresses(pools);
+    this.internal = record.internal;
+    this.#netlink = netlink;
+    this.#child = child;
+  }
+
+  connect(request: ConnectRequest): LinkedEndpoint {
+    const { interface: name, sandboxPath } = request;
+    // Links of ipvlan all have their parent's.
+    if (this.#child.kind === 'ipvlan' && request.mac !== undefined)
+      throw new EngineError('internal', 'ipvlan interfaces do not support custom mac address assignment');
+    const given = this.addresses.take(request.asked, request.families);
+    let isMade = false;
+    try {
+      const mac = this.#child.kind === 'ipvlan' ? '' : (request.mac ?? macOf(given));
+      this.#makeLink(name, sandboxPath, mac);
+      isMade = true;
+      const link = { mac: undefined, given, routes: this.defaultRoutes(given) };
+      this.#netlink.inNamespace(sandboxPath, (inside) => configureLink(inside, request, link));
+      return { interface: name, given, mac };
+    } catch (error) {
+      const addresses = Object.values(given).map(({ address }) => address);
+      if (isMade) this.disconnect({ interface: name, hostInterface: undefined, addresses }, sandboxPath);
+      else this.addresses.release(addresses);
+      throw error;
+    }
+  }
+
+  #makeLink(name: string, namespace: string, mac: string): void {
+    const { kind, parent } = this.#child;
+    const { mtu } = this.record;
+    try {
+      this.#netlink.createLink(name, this.#child, {
+        namespace,
+        ...(mac === '' ? {} : { mac }),
+        ...(mtu === undefined ? {} : { mtu }),
+      });
+    } catch (error) {
+      if (error instanceof SyscallError && error.errno === 'ENODEV')
+        throw new EngineError(
+          'internal',
+          `the requested parent interface ${parent} was not found on the Docker host`,
+          { cause: error },
+        );
+      throw new EngineError('internal', `failed to create the ${kind} port: ${errorMessage(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Also for a sandbox that is about to go: a parent does not take two links with the same MAC, or two in passthru mode. */
+  disconnect(plumbing: Plumbing, sandboxPath: string): void {
+    try {
+      this.#netlink.inNamespace(sandboxPath, (inside) => inside.deleteLink(plumbing.interface));
+    } catch (error) {
+      // The namespace is gone already, and the link with it.
+      if (!(error instanceof SyscallError)) throw error;
+    }
+    this.addresses.release(plumbing.addresses);
+  }
+
+  abandon(plumbing: Plumbing, sandboxPath: string): void {
+    this.disconnect(plumbing, sandboxPath);
+  }
+
+  defaultRoutes(given: GivenAddresses): DefaultRoutes {
+    if (this.internal) return {};
+    const routes: { 4?: DefaultRoute; 6?: DefaultRoute } = {};
+    const isLayer3 = this.#child.kind === 'ipvlan' && this.#child.mode !== 'l2';
+    for (const family of [4, 6] as const) {
+      const one = given[family];
+      if (one === undefined) continue;
+      if (isLayer3) routes[family] = { link: true };
+      else if (one.gateway !== undefined) routes[family] = { gateway: one.gateway };
+    }
+    return routes;
+  }
+}
