@@ -93,6 +93,11 @@ export class Repository {
           code: 'digest-mismatch',
         });
       }
+      const { 'docker-content-digest': stated } = response.headers;
+      if (typeof stated === 'string' && isDigest(stated) && digest !== stated) {
+        // Nothing else tells that the bytes of a tag's manifest went wrong on the way.
+        throw new ConnectionError(`manifest verification failed for digest ${stated}`, 'EBADMSG');
+      }
       const mediaType = manifestType(response, bytes);
       return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
     });

@@ -3,6 +3,7 @@ import { LocalContentStore } from '../../src/content/index.ts';
 import { MemoryEventBus } from '../../src/events/index.ts';
 import { LocalImages } from '../../src/images/index.ts';
 import { openRecords, type Records } from '../../src/records/index.ts';
+import type { Registries } from '../../src/registry/index.ts';
 import { openSnapshotter, type Snapshotter } from '../../src/snapshots/index.ts';
 import { linuxSyscall } from '../../src/sys/index.ts';
 
@@ -18,6 +19,7 @@ export async function openTestImages(
   root: string,
   unpacker: LayerUnpacker,
   driver = 'overlay2',
+  registries?: Registries,
 ): Promise<ImageStores> {
   const records = openRecords(`${root}/records.db`);
   const snapshotter = await openSnapshotter({ dataRoot: root, syscall: linuxSyscall(), driver });
@@ -27,6 +29,7 @@ export async function openTestImages(
     snapshotter,
     records,
     events: new MemoryEventBus(),
+    ...(registries === undefined ? {} : { registries }),
     unpackLayer: (request, options) => unpacker.unpack(request, options),
   });
   await images.open();
