@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,9 +91,10 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
     assert.match(works(['manifest', 'inspect', '--insecure', `${name}:1`]), /"layers"/);
     assert.equal(works(['run', '--rm', '--network', 'none', `${name}@${digest}`, 'echo', 'here']), 'here\n');
     works(['logout', registry.domain]);
+    works(['tag', `${name}@${digest}`, `${name}:1`]);
+    assert.match(docker(['push', `${name}:1`]).output, /no basic auth credentials/);
     works(['rmi', '-f', id]);
-    const refused = docker(['pull', `${name}:1`]);
-    assert.match(refused.output, /no basic auth credentials/);
+    assert.match(docker(['pull', `${name}:1`]).output, /no basic auth credentials/);
     assert.deepEqual(
       readdirSync(join(daemon.dataRoot, 'content/blobs/sha256')),
       [],
@@ -103,20 +104,99 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
     works(['pull', `${name}:1`]);
   });
 
+  test('all tags are pushed and pulled together', () => {
+    login();
+    const name = `${registry.domain}/tags/app`;
+    for (const tag of ['a', 'b', 'c']) works(['tag', `${registry.domain}/team/app:1`, `${name}:${tag}`]);
+    assert.equal(works(['push', '-a', name]).match(/digest: sha256/g)?.length, 3);
+    for (const tag of ['a', 'b', 'c']) works(['rmi', `${name}:${tag}`]);
+    works(['pull', '-a', name]);
+    assert.deepEqual(works(['images', '--format', '{{.Tag}}', name]).trim().split('\n').toSorted(), [
+      'a',
+      'b',
+      'c',
+    ]);
+  });
+
+  test('digests are the same at every hop: engine, registry, a directory of skopeo, and back', () => {
+    login();
+    const name = `${registry.domain}/team/app:1`;
+    const directory = join(config, 'copy');
+    const sourceDigest = digestIn(works(['push', name]));
+    skopeo(
+      'copy',
+      ...copy.slice(0, 1),
+      '--src-creds',
+      copy[3] ?? '',
+      remote('team/app:1'),
+      `dir:${directory}`,
+    );
+    const manifest = readFileSync(join(directory, 'manifest.json'));
+    assert.equal(sha256(manifest), sourceDigest);
+    const { config: image, layers } = JSON.parse(manifest.toString()) as {
+      config: { digest: string };
+      layers: { digest: string; size: number }[];
+    };
+    for (const { digest } of [image, ...layers]) {
+      assert.equal(sha256(readFileSync(join(directory, digest.slice(7)))), digest);
+    }
+    assert.equal(image.digest, works(['inspect', '-f', '{{.Id}}', name]).trim());
+    skopeo(
+      'copy',
+      '--dest-tls-verify=false',
+      '--dest-creds',
+      copy[3] ?? '',
+      `dir:${directory}`,
+      remote('hop/app:1'),
+    );
+    works(['rmi', '-f', image.digest]);
+    assert.ok(works(['pull', `${registry.domain}/hop/app:1`]).includes(`Digest: ${sourceDigest}`));
+    assert.equal(works(['inspect', '-f', '{{.Id}}', `${registry.domain}/hop/app:1`]).trim(), image.digest);
+    for (const { digest, size } of layers) {
+      assert.equal(statSync(join(daemon.dataRoot, 'content/blobs/sha256', digest.slice(7))).size, size);
+    }
+    works(['tag', `${registry.domain}/hop/app:1`, name]);
+  });
+
   test('skopeo reads what was pushed, and what it wrote in other forms is pulled', () => {
     login();
     const name = `${registry.domain}/team/app`;
     const inspected = JSON.parse(skopeo('inspect', ...read, remote('team/app:1'))) as { Digest: string };
     assert.ok(works(['inspect', '-f', '{{.RepoDigests}}', `${name}:1`]).includes(inspected.Digest));
-    for (const [tag, ...form] of [
-      ['oci', '--format', 'oci'],
-      ['zstd', '--format', 'oci', '--dest-compress-format', 'zstd', '--dest-compress-level', '3'],
-      ['docker', '--format', 'v2s2'],
+    const plain = join(config, 'plain');
+    skopeo(
+      'copy',
+      ...copy.slice(0, 1),
+      ...copy.slice(2, 4),
+      '--dest-decompress',
+      remote('team/app:1'),
+      `dir:${plain}`,
+    );
+    const layer = 'application/vnd.oci.image.layer.v1.tar';
+    for (const [tag, layerType, ...form] of [
+      ['oci', `${layer}+gzip`, '--format', 'oci'],
+      [
+        'zstd',
+        `${layer}+zstd`,
+        '--format',
+        'oci',
+        '--dest-compress-format',
+        'zstd',
+        '--dest-compress-level',
+        '3',
+      ],
+      ['docker', 'application/vnd.docker.image.rootfs.diff.tar.gzip', '--format', 'v2s2'],
     ] as const) {
-      skopeo('copy', ...copy, ...form, remote('team/app:1'), remote(`forms/app:${tag}`));
+      // By a layout: straight into the registry skopeo would take the gzip blobs that are there.
+      const layout = `oci:${join(config, tag)}:1`;
+      const isLayout = tag !== 'docker';
+      if (isLayout) skopeo('copy', ...form, `dir:${plain}`, layout);
+      const [from, how] = isLayout ? [layout, ['--preserve-digests']] : [remote('team/app:1'), form];
+      skopeo('copy', ...copy, ...how, from, remote(`forms/app:${tag}`));
       const { Digest } = JSON.parse(skopeo('inspect', ...read, remote(`forms/app:${tag}`))) as {
         Digest: string;
       };
+      assert.ok(skopeo('inspect', '--raw', ...read, remote(`forms/app:${tag}`)).includes(layerType));
       const target = `${registry.domain}/forms/app:${tag}`;
       // The configuration is the same in all of them: an image that is here would not be fetched.
       works(['rmi', '-f', works(['images', '-aq', '--no-trunc']).trim().split('\n')[0] ?? '']);
@@ -197,10 +277,13 @@ describe(
         await daemon.start();
         registry.fault = () => undefined;
         const before = registry.seen.length;
+        registry.sentBlobBytes = 0;
         await pull();
         const asked = registry.seen.slice(before).find(({ path }) => path.includes(digest));
         const start = Number(/^bytes=(\d+)-$/.exec(asked?.headers.range ?? '')?.[1]);
         assert.ok(start > 100_000 && start < size, `asked for ${asked?.headers.range} of ${size}`);
+        const config = registry.blobs.get(image.configDigest)?.length ?? 0;
+        assert.equal(registry.sentBlobBytes, size - start + config, 'nothing came twice');
         const listed = await daemon.call('GET', '/images/json');
         assert.equal((listed.body as { Id: string }[])[0]?.Id, image.configDigest);
         assert.deepEqual(readdirSync(ingest), []);
