@@ -4,7 +4,7 @@ import type { EndpointSettings } from '../spec/index.ts';
 import { emptyEndpoint } from './create.ts';
 import type { ContainerEntry } from './entry.ts';
 import { invalid } from './errors.ts';
-import { attachOne, publishNetwork, watchNetworkFiles } from './network-setup.ts';
+import { attachOne, nameOptions, publishNetwork, watchNetworkFiles } from './network-setup.ts';
 import type { ContainerTable } from './table.ts';
 
 const sharedNamespace =
@@ -56,7 +56,8 @@ export async function connectNetwork(
     }
     const updateFiles = watchNetworkFiles(table, entry);
     attachOne(table, entry, name, settings);
-    await networks.answerNames(entry.id, { dns: record.hostConfig.Dns });
+    await networks.answerNames(entry.id, nameOptions(table, record));
+    await networks.portsMoved(entry.id);
     updateFiles();
     table.save(entry);
   });
@@ -71,7 +72,7 @@ export async function disconnectNetwork(
 ): Promise<void> {
   const { networks } = table.parts;
   const name = networks.nameOf(nameOrId);
-  await entry.lock.run(() => {
+  await entry.lock.run(async () => {
     const { record } = entry;
     const settings = record.networks[name];
     if (name === 'host' && record.hostConfig.NetworkMode === 'host' && entry.running)
@@ -88,5 +89,6 @@ export async function disconnectNetwork(
     delete record.networks[name];
     updateFiles?.();
     table.save(entry);
+    await networks.portsMoved(entry.id);
   });
 }

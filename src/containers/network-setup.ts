@@ -8,6 +8,8 @@ import {
   generatedMac,
   predefinedNetworks,
   readHostResolvConf,
+  resolverOptions,
+  type NameOptions,
 } from '../network/index.ts';
 import type { EndpointSettings, RuntimeMount } from '../spec/index.ts';
 import type { ContainerRecord } from './containers.ts';
@@ -67,7 +69,7 @@ export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Pro
       });
     }
   };
-  return Promise.all([finish(), networks.answerNames(entry.id, { dns: hostConfig.Dns })]).then(
+  return Promise.all([finish(), networks.answerNames(entry.id, nameOptions(table, record))]).then(
     () => undefined,
   );
 }
@@ -194,7 +196,7 @@ function fileMounts(record: ContainerRecord): RuntimeMount[] {
 function writeNetworkFiles(table: ContainerTable, record: ContainerRecord): void {
   writeFileSync(record.hostnamePath, buildHostname(record.config.Hostname), { mode: 0o644 });
   writeFileSync(record.hostsPath, hostsText(table, record), { mode: 0o644 });
-  writeFileSync(record.resolvConfPath, resolvConfText(record), { mode: 0o644 });
+  writeFileSync(record.resolvConfPath, resolvConfText(table, record), { mode: 0o644 });
 }
 
 /**
@@ -205,7 +207,7 @@ function writeNetworkFiles(table: ContainerTable, record: ContainerRecord): void
 export function watchNetworkFiles(table: ContainerTable, entry: ContainerEntry): () => void {
   const { record } = entry;
   const before = lines(hostsText(table, record));
-  const resolvConfBefore = resolvConfText(record);
+  const resolvConfBefore = resolvConfText(table, record);
   return () => {
     const wanted = lines(hostsText(table, record));
     const current = lines(readFileSync(record.hostsPath, 'utf8'));
@@ -213,7 +215,7 @@ export function watchNetworkFiles(table: ContainerTable, entry: ContainerEntry):
     const added = wanted.filter((line) => !kept.includes(line));
     if (added.length > 0 || kept.length < current.length)
       writeFileSync(record.hostsPath, [...kept, ...added, ''].join('\n'));
-    const resolvConf = resolvConfText(record);
+    const resolvConf = resolvConfText(table, record);
     if (resolvConf !== resolvConfBefore && readFileSync(record.resolvConfPath, 'utf8') === resolvConfBefore)
       writeFileSync(record.resolvConfPath, resolvConf);
   };
@@ -243,15 +245,36 @@ function hostsText(table: ContainerTable, record: ContainerRecord): string {
   });
 }
 
-function resolvConfText(record: ContainerRecord): string {
+function resolvConfText(table: ContainerTable, record: ContainerRecord): string {
   const { hostConfig } = record;
   return buildResolvConf({
+    ...dnsOf(table, record),
     host: readHostResolvConf(),
     sharesHostNetwork: hostConfig.NetworkMode === 'host',
     answersNames: asksNames(record),
     ipv6: Object.values(record.networks).some((endpoint) => endpoint.GlobalIPv6Address !== ''),
-    dns: hostConfig.Dns,
-    dnsSearch: hostConfig.DnsSearch,
-    dnsOptions: hostConfig.DnsOptions,
   });
+}
+
+/** The container's own words, or the engine's. */
+function dnsOf(table: ContainerTable, { hostConfig }: ContainerRecord) {
+  const { dns } = table.options;
+  const first = (own: readonly string[] | null, other: readonly string[]): readonly string[] =>
+    own !== null && own.length > 0 ? own : other;
+  return {
+    dns: first(hostConfig.Dns, dns.servers),
+    dnsSearch: first(hostConfig.DnsSearch, dns.search),
+    dnsOptions: first(hostConfig.DnsOptions, dns.options),
+  };
+}
+
+/** What the container's name server is told. */
+export function nameOptions(table: ContainerTable, record: ContainerRecord): NameOptions {
+  const { dns, dnsOptions } = dnsOf(table, record);
+  return {
+    servers: [...dns],
+    keepsShortNames: resolverOptions(readHostResolvConf(), dnsOptions).some((option) =>
+      option.startsWith('ndots:'),
+    ),
+  };
 }

@@ -140,7 +140,7 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
 /** What links say comes first: the user's own variables win. */
 function withLinkEnvironment(table: ContainerTable, record: ContainerRecord): ContainerRecord['config'] {
   const { config } = record;
-  if (record.links === undefined) return config;
+  if (record.links === undefined || !table.options.linkEnvironment) return config;
   return { ...config, Env: [...linkEnvironment(table, record), ...(config.Env ?? [])] };
 }
 

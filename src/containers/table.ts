@@ -64,6 +64,10 @@ export interface ContainersOptions {
   shmSizeBytes: number;
   ulimits: readonly Ulimit[];
   noNewPrivileges: boolean;
+  /** For containers that name none themselves; empty: the host's. */
+  dns: { servers: readonly string[]; search: readonly string[]; options: readonly string[] };
+  /** `--link` gives the classic environment variables, as Docker did until version 29. */
+  linkEnvironment: boolean;
   /** Default driver and options of containers that name none. */
   logDriver: string;
   logOptions: Readonly<Record<string, string>>;

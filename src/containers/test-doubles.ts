@@ -310,6 +310,8 @@ export class TestRooms implements Disposable {
       shmSizeBytes: 64 << 20,
       ulimits: [],
       noNewPrivileges: false,
+      dns: { servers: [], search: [], options: [] },
+      linkEnvironment: true,
       logDriver: 'json-file',
       logOptions: {},
       stopTimeoutSeconds: 10,

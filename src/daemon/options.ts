@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { EngineOptions } from '../engine/index.ts';
 import { EngineError } from '../errors/index.ts';
 import type { Ulimit } from '../spec/index.ts';
@@ -93,6 +94,8 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     ...(ulimits.length === 0 ? {} : { defaultUlimits: ulimits }),
     defaultShmSizeBytes,
     noNewPrivileges: flag('no-new-privileges'),
+    dns: { servers: dnsServers(list('dns')), search: list('dns-search'), options: list('dns-opt') },
+    linkEnvironment: !given.has('link-environment') || flag('link-environment'),
     labels,
     debug,
     archiveLimits: {
@@ -226,4 +229,9 @@ function parseOptionalSize(given: string | undefined): number | undefined {
 
 function invalid(message: string): EngineError {
   return new EngineError('invalid-parameter', message, { code: 'bad-option' });
+}
+
+function dnsServers(addresses: readonly string[]): readonly string[] {
+  for (const address of addresses) if (isIP(address) === 0) throw invalid(`${address} is not an ip address`);
+  return addresses;
 }

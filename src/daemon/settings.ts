@@ -62,6 +62,9 @@ export const settings = [
     help: 'Default ulimits for containers',
     value: 'ulimit',
   },
+  { flag: 'dns', kind: 'list', help: 'DNS server to use' },
+  { flag: 'dns-opt', key: 'dns-opts', kind: 'list', help: 'DNS options to use' },
+  { flag: 'dns-search', kind: 'list', help: 'DNS search domains to use' },
   {
     flag: 'exec-opt',
     key: 'exec-opts',
@@ -89,6 +92,11 @@ export const settings = [
     help: 'Enable insecure registry communication',
   },
   { flag: 'label', key: 'labels', kind: 'list', help: 'Set key=value labels to the daemon' },
+  {
+    flag: 'link-environment',
+    kind: 'flag',
+    help: 'Give linked containers environment variables, as Docker did until 28 (default true)',
+  },
   { flag: 'log-driver', kind: 'text', help: 'Default driver for container logs (default "json-file")' },
   { flag: 'log-format', kind: 'text', help: 'Set the logging format ("text"|"json") (default "text")' },
   {
@@ -144,9 +152,6 @@ export const settings = [
   { flag: 'icc', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
   { flag: 'ipv6', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
   { flag: 'fixed-cidr', kind: 'text', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'dns', kind: 'list', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'dns-opt', key: 'dns-opts', kind: 'list', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'dns-search', kind: 'list', help: 'Accepted, no effect yet', effect: false },
   { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Accepted, no effect yet', effect: false },
   {
     flag: 'max-concurrent-downloads',

@@ -229,6 +229,8 @@ async function compose(
       shmSizeBytes: options.defaultShmSizeBytes ?? defaults.shmSizeBytes,
       ulimits: options.defaultUlimits ?? [],
       noNewPrivileges: options.noNewPrivileges ?? false,
+      dns: { servers: [], search: [], options: [], ...options.dns },
+      linkEnvironment: options.linkEnvironment ?? true,
       logDriver: options.logDriver ?? 'json-file',
       logOptions: options.logOptions ?? defaults.logOptions,
       stopTimeoutSeconds: defaults.stopTimeoutSeconds,

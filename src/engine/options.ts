@@ -28,6 +28,10 @@ export interface EngineOptions {
   defaultUlimits?: readonly Ulimit[];
   defaultShmSizeBytes?: number;
   noNewPrivileges?: boolean;
+  /** Name servers, search list and resolver options of containers that name none; default: the host's. */
+  dns?: { servers?: readonly string[]; search?: readonly string[]; options?: readonly string[] };
+  /** False: `--link` gives no environment variables, as in Docker from version 29 on. Default true. */
+  linkEnvironment?: boolean;
   /** How registries are reached: mirrors, insecure ones, certificates, limits. Proxies come from the environment. */
   registries?: RegistriesOptions;
   /** How large layers, image archives, build contexts and archives copied into containers may become. */

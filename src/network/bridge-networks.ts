@@ -8,7 +8,7 @@ import type { Netlink, ProcessSpawner, Syscall } from '../sys/index.ts';
 import { Attachments } from './attachments.ts';
 import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
 import { directoryOf } from './directory.ts';
-import { NameServers } from './dns/index.ts';
+import { NameServers, type NameOptions } from './dns/index.ts';
 import { noteOnly, plumbingOf } from './endpoint.ts';
 import type { Family } from './ipam/index.ts';
 import type { LinkedNetwork } from './linked-network.ts';
@@ -32,7 +32,13 @@ import { newNetwork, planNetwork, predefinedNetworks, type NetworkCreate } from 
 export interface BridgeNetworksOptions extends BridgesOptions {
   syscall: Pick<
     Syscall,
-    'createNetworkNamespace' | 'removeNetworkNamespace' | 'inNetworkNamespace' | 'socket' | 'bind' | 'close'
+    | 'createNetworkNamespace'
+    | 'removeNetworkNamespace'
+    | 'inNetworkNamespace'
+    | 'socket'
+    | 'bind'
+    | 'connect'
+    | 'close'
   >;
   netlink: Netlink;
   spawner: Pick<ProcessSpawner, 'run'>;
@@ -57,6 +63,8 @@ export class BridgeNetworks implements Networks {
   readonly #bridges: Bridges;
   readonly #parents: Parents;
   readonly #attachments: Attachments;
+  /** Ports on their way to another network, by container. */
+  readonly #moving = new Map<string, Promise<void>>();
 
   constructor(options: BridgeNetworksOptions) {
     const { records, syscall } = options;
@@ -286,6 +294,10 @@ export class BridgeNetworks implements Networks {
     return this.#table.endpointsIn(containerId).some(({ isGateway }) => isGateway === true);
   }
 
+  async portsMoved(containerId: string): Promise<void> {
+    await this.#moving.get(containerId);
+  }
+
   async publish(containerId: string, request: PublishRequest): Promise<Record<string, PortBinding[]>> {
     const endpoint = this.#table.endpointsIn(containerId).find(({ isGateway }) => isGateway === true);
     const target = endpoint === undefined ? undefined : this.#targetOf(endpoint);
@@ -306,13 +318,12 @@ export class BridgeNetworks implements Networks {
     }
   }
 
-  async answerNames(containerId: string, options: { dns?: readonly string[] | null } = {}): Promise<void> {
+  async answerNames(containerId: string, options: NameOptions): Promise<void> {
     const sandbox = this.#sandboxes.get(containerId);
     const isAsked = this.#table
       .endpointsIn(containerId)
       .some(({ networkId }) => this.#table.network(networkId)?.user !== undefined);
-    if (sandbox !== undefined && isAsked)
-      await this.#names.serve(containerId, sandbox.path, options.dns ?? []);
+    if (sandbox !== undefined && isAsked) await this.#names.serve(containerId, sandbox.path, options);
   }
 
   rename(containerId: string, name: string): void {
@@ -404,7 +415,10 @@ export class BridgeNetworks implements Networks {
     if (!this.#ports.has(containerId)) return;
     const target = endpoint === undefined ? undefined : this.#targetOf(endpoint);
     if (endpoint !== undefined && target !== undefined) this.#openWays(endpoint, target);
-    void this.#ports.move(containerId, target);
+    const moved = this.#ports.move(containerId, target).finally(() => {
+      if (this.#moving.get(containerId) === moved) this.#moving.delete(containerId);
+    });
+    this.#moving.set(containerId, moved);
   }
 
   /**

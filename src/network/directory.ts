@@ -1,3 +1,4 @@
+import type { EndpointSettings } from '../spec/index.ts';
 import type { Directory } from './dns/index.ts';
 import type { EndpointRecord, NetworkRecord } from './network-records.ts';
 import type { NetworkTable } from './network-table.ts';
@@ -19,20 +20,23 @@ export function directoryOf(table: NetworkTable): Directory {
         const suffix = `.${network.name.toLowerCase()}`;
         const bare = name.endsWith(suffix) ? name.slice(0, -suffix.length) : undefined;
         const linked = linkTarget(own, name);
-        for (const { settings, containerName, containerId: id } of table.endpointsOf(network)) {
-          const names = (settings.DNSNames ?? []).map((known) => known.toLowerCase());
+        for (const endpoint of table.endpointsOf(network)) {
+          const { settings, containerName, containerId: id } = endpoint;
+          const names = namesOf(endpoint);
           const isMeant =
-            names.includes(name) ||
-            (bare !== undefined && names.includes(bare)) ||
+            names.has(name) ||
+            (bare !== undefined && names.has(bare)) ||
             (linked !== undefined && (containerName === linked || id.startsWith(linked)));
-          if (isMeant && settings.IPAddress !== '') found.push(settings.IPAddress);
+          if (isMeant) found.push(...addressesOf(settings));
         }
       }
       return found.length === 0 ? undefined : [...new Set(found)];
     },
     name(containerId, address) {
       for (const { network } of networksOf(containerId)) {
-        const owner = table.endpointsOf(network).find(({ settings }) => settings.IPAddress === address);
+        const owner = table
+          .endpointsOf(network)
+          .find(({ settings }) => addressesOf(settings).includes(address));
         if (owner !== undefined) return `${owner.containerName}.${network.name}`;
       }
       return undefined;
@@ -41,6 +45,21 @@ export function directoryOf(table: NetworkTable): Directory {
       networksOf(containerId).some(({ network }) => network.bridge?.internal !== true) ||
       table.endpointsIn(containerId).some(({ networkId }) => table.network(networkId)?.name === 'bridge'),
   };
+}
+
+const addressesOf = ({ IPAddress, GlobalIPv6Address }: EndpointSettings): string[] =>
+  [IPAddress, GlobalIPv6Address].filter((address) => address !== '');
+
+const lowerCase = new WeakMap<EndpointRecord, ReadonlySet<string>>();
+
+/** Once for each state of an endpoint: every query looks at all of its network's. */
+function namesOf(endpoint: EndpointRecord): ReadonlySet<string> {
+  let names = lowerCase.get(endpoint);
+  if (names === undefined) {
+    names = new Set((endpoint.settings.DNSNames ?? []).map((name) => name.toLowerCase()));
+    lowerCase.set(endpoint, names);
+  }
+  return names;
 }
 
 /** The container that this one calls so: `db` for `alias` by the link `db:alias`. */

@@ -46,6 +46,11 @@ export function nameservers(resolvConf: string): string[] {
   return directives(resolvConf, 'nameserver').flatMap((words) => words.slice(0, 1));
 }
 
+/** The container's own options for its resolver, or the host's. */
+export function resolverOptions(host: string, own: readonly string[] | null | undefined): readonly string[] {
+  return given(own) ?? directives(host, 'options').flat();
+}
+
 export function buildResolvConf(request: ResolvConfRequest): string {
   const { host, sharesHostNetwork, dns, dnsSearch, dnsOptions } = request;
   if (request.answersNames === true) return ownResolvConf(request);
@@ -55,7 +60,7 @@ export function buildResolvConf(request: ResolvConfRequest): string {
   if (!asked) return sharesHostNetwork ? host : withReachableServers(host, request.ipv6 === true);
 
   const search = given(dnsSearch) ?? directives(host, 'search').at(-1) ?? [];
-  const options = given(dnsOptions) ?? directives(host, 'options').flat();
+  const options = resolverOptions(host, dnsOptions);
   const servers =
     given(dns) ?? nameservers(sharesHostNetwork ? host : withReachableServers(host, request.ipv6 === true));
   const lines: string[] = [];
@@ -67,7 +72,7 @@ export function buildResolvConf(request: ResolvConfRequest): string {
 
 function ownResolvConf({ host, dnsSearch, dnsOptions }: ResolvConfRequest): string {
   const search = given(dnsSearch) ?? directives(host, 'search').at(-1) ?? [];
-  const options = [...(given(dnsOptions) ?? directives(host, 'options').flat())];
+  const options = [...resolverOptions(host, dnsOptions)];
   if (!options.some((option) => option.startsWith('ndots:'))) options.push('ndots:0');
   const lines = [`nameserver ${dnsAddress}`];
   if (search.length > 0 && search.join('') !== '.') lines.push(`search ${search.join(' ')}`);

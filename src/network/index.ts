@@ -7,10 +7,12 @@ export {
   dnsAddress,
   nameservers,
   readHostResolvConf,
+  resolverOptions,
   type HostsRequest,
   type ResolvConfRequest,
 } from './files.ts';
 export { generatedMac } from './linked-network.ts';
 export { predefinedNetworks, type NetworkCreate } from './user-network.ts';
+export type { NameOptions } from './dns/index.ts';
 export type { PublishRequest } from './ports/index.ts';
 export { defaultAddressPools, type AddressPoolOption } from './ipam/index.ts';

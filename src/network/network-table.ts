@@ -6,6 +6,9 @@ import { endpointKey, type EndpointRecord, type NetworkRecord } from './network-
 export class NetworkTable {
   readonly #networks = new Map<string, NetworkRecord>();
   readonly #endpoints = new Map<string, EndpointRecord>();
+  /** The same by network, and by container: names are looked up there for every query. */
+  readonly #byNetwork = new Map<string, Map<string, EndpointRecord>>();
+  readonly #byContainer = new Map<string, Map<string, EndpointRecord>>();
   readonly #networkRecords: RecordCollection<NetworkRecord>;
   readonly #endpointRecords: RecordCollection<EndpointRecord>;
 
@@ -13,7 +16,7 @@ export class NetworkTable {
     this.#networkRecords = records.collection('networks');
     this.#endpointRecords = records.collection('network-endpoints');
     for (const [id, record] of this.#networkRecords.entries()) this.#networks.set(id, record);
-    for (const [key, record] of this.#endpointRecords.entries()) this.#endpoints.set(key, record);
+    for (const [, record] of this.#endpointRecords.entries()) this.#add(record);
   }
 
   networks(): NetworkRecord[] {
@@ -63,22 +66,42 @@ export class NetworkTable {
   }
 
   endpointsOf(network: { id: string }): EndpointRecord[] {
-    return this.endpoints().filter(({ networkId }) => networkId === network.id);
+    return [...(this.#byNetwork.get(network.id)?.values() ?? [])];
   }
 
   endpointsIn(containerId: string): EndpointRecord[] {
-    return this.endpoints().filter((endpoint) => endpoint.containerId === containerId);
+    return [...(this.#byContainer.get(containerId)?.values() ?? [])];
   }
 
   saveEndpoint(record: EndpointRecord): void {
-    const key = endpointKey(record.containerId, record.networkId);
-    this.#endpointRecords.put(key, record);
-    this.#endpoints.set(key, record);
+    this.#endpointRecords.put(endpointKey(record.containerId, record.networkId), record);
+    this.#add(record);
   }
 
   removeEndpoint({ containerId, networkId }: EndpointRecord): void {
     const key = endpointKey(containerId, networkId);
     this.#endpointRecords.delete(key);
     this.#endpoints.delete(key);
+    for (const [index, id] of [
+      [this.#byNetwork, networkId],
+      [this.#byContainer, containerId],
+    ] as const) {
+      index.get(id)?.delete(key);
+      if (index.get(id)?.size === 0) index.delete(id);
+    }
+  }
+
+  #add(record: EndpointRecord): void {
+    const { containerId, networkId } = record;
+    const key = endpointKey(containerId, networkId);
+    this.#endpoints.set(key, record);
+    for (const [index, id] of [
+      [this.#byNetwork, networkId],
+      [this.#byContainer, containerId],
+    ] as const) {
+      const members = index.get(id);
+      if (members === undefined) index.set(id, new Map([[key, record]]));
+      else members.set(key, record);
+    }
   }
 }

@@ -1,4 +1,5 @@
 import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
+import type { NameOptions } from './dns/index.ts';
 import type { PublishRequest } from './ports/index.ts';
 import type { NetworkCreate } from './user-network.ts';
 
@@ -61,6 +62,8 @@ export interface Networks {
    */
   attach(request: AttachRequest): EndpointSettings;
   detach(containerId: string, network: string): void;
+  /** Resolves when the published ports lead where attach() or detach() sent the default route. */
+  portsMoved(containerId: string): Promise<void>;
   /**
    * Publishes ports of the container on the host, into the network of its default route; they are withdrawn with the
    * sandbox, and move when the route does.
@@ -71,9 +74,8 @@ export interface Networks {
   /**
    * Resolves once names are answered in the sandbox, if it is in a network of the user's: to be awaited before the
    * container's first instruction.
-   * @param options.dns name servers to be asked for other names; absent: the host's
    */
-  answerNames(containerId: string, options?: { dns?: readonly string[] | null }): Promise<void>;
+  answerNames(containerId: string, options: NameOptions): Promise<void>;
   /** The container has another name: networks answer to it. */
   rename(containerId: string, name: string): void;
   /** Sandboxes not in `keep` are removed, addresses of the others are reserved again; called at start. */

@@ -61,6 +61,11 @@ export interface Netlink {
   ): void;
   /** A port of a bridge: `hairpin` sends packets back out where they came in, `isolated` keeps it from other such ports. */
   setBridgePort(name: string, change: { hairpin?: boolean; isolated?: boolean }): void;
+  /**
+   * The bridge finds this MAC behind this port, whatever it learnt before: an address that is given again has its MAC
+   * again, and the port that had it before may be there for a while.
+   */
+  setBridgePortMac(name: string, mac: string): void;
   /** `address` as `10.0.0.1/24` or `fd00::1/64`; `replace` makes it idempotent. IPv6 is added without DAD. Broadcast: on for IPv4. */
   addAddress(link: string, address: string, options?: { broadcast?: boolean; replace?: boolean }): void;
   removeAddress(link: string, address: string): void;

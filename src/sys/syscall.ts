@@ -23,8 +23,10 @@ export interface Syscall {
 
   /** socket(2): a descriptor with CLOEXEC and NONBLOCK set. */
   socket(domain: number, type: number, protocol: number): number;
-  /** bind(2) to an IPv4 address; port 0 for one that the kernel chooses. @returns the port */
+  /** bind(2) to an IPv4 or IPv6 address, the latter for IPv6 alone; port 0 for one that the kernel chooses. @returns the port */
   bind(fd: number, address: string, port: number): number;
+  /** connect(2), begun: whoever uses the socket learns how it ends. @throws {SyscallError} when it cannot even begin */
+  connect(fd: number, address: string, port: number): void;
   close(fd: number): void;
 
   lchown(path: string, uid: number, gid: number): void;

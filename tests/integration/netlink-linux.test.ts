@@ -55,6 +55,8 @@ test('Netlink plumbs a veth pair between a bridge and a namespace', { skip }, ()
       });
       const port = netlink.links().find(({ name }) => name === 'port0');
       assert.deepEqual([port?.up, port?.master], [true, netlink.linkIndex('br0')]);
+      netlink.setBridgePortMac('port0', '02:42:0a:09:00:02');
+      netlink.setBridgePortMac('port0', '02:42:0a:09:00:02');
       netlink.setLink('port0', { master: null });
       assert.equal(netlink.links().find(({ name }) => name === 'port0')?.master, undefined);
       netlink.deleteLink('port0');

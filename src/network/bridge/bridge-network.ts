@@ -58,6 +58,7 @@ export class BridgeNetwork implements LinkedNetwork {
         routes: this.defaultRoutes(given),
       };
       this.#netlink.inNamespace(sandboxPath, (inside) => configureLink(inside, request, link));
+      this.#netlink.setBridgePortMac(hostInterface, mac);
       return { interface: name, hostInterface, given, mac };
     } catch (error) {
       if (hostInterface !== undefined) this.#netlink.deleteLink(hostInterface);

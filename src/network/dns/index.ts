@@ -1,1 +1,1 @@
-export { NameServers, type Directory, type NameServerRecord } from './name-servers.ts';
+export { NameServers, type Directory, type NameOptions, type NameServerRecord } from './name-servers.ts';

@@ -84,7 +84,10 @@ test('answers() tells this question’s answer from another’s', () => {
   assert.ok(!answers(otherId, question));
 });
 
-test('addressOfReverseName() knows IPv4 alone', () => {
+test('addressOfReverseName() knows both families', () => {
+  const nibbles = '20010db8000000000000000000000006'.split('').reverse().join('.');
+  assert.equal(addressOfReverseName(`${nibbles}.ip6.arpa`), '2001:db8::6');
+  assert.equal(addressOfReverseName(`${nibbles.slice(2)}.ip6.arpa`), undefined);
   assert.equal(addressOfReverseName('2.0.0.10.in-addr.arpa'), '10.0.0.2');
   assert.equal(addressOfReverseName('example.com'), undefined);
 });

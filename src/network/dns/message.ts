@@ -1,9 +1,17 @@
+import { formatIp, parseIp } from '../../sys/index.ts';
+
 /**
  * As much of DNS messages (RFC 1035) as a server for container names needs: it reads one question and writes addresses
  * and names as answers. Everything else is passed on as the bytes that came.
  */
 export const recordType = { a: 1, ptr: 12, aaaa: 28, opt: 41 } as const;
-export const responseCode = { noError: 0, formatError: 1, serverFailure: 2, nameError: 3 } as const;
+export const responseCode = {
+  noError: 0,
+  formatError: 1,
+  serverFailure: 2,
+  nameError: 3,
+  refused: 5,
+} as const;
 
 const HEADER_BYTES = 12;
 const CLASS_IN = 1;
@@ -117,10 +125,19 @@ export function encodeName(name: string): Buffer {
   return Buffer.concat([...parts, Buffer.of(0)]);
 }
 
-/** `10.0.0.2` of `2.0.0.10.in-addr.arpa`; undefined for other names. */
+/** `10.0.0.2` of `2.0.0.10.in-addr.arpa`, and as well of `ip6.arpa`; undefined for other names. */
 export function addressOfReverseName(name: string): string | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa$/.exec(name);
-  return match === null ? undefined : match.slice(1).reverse().join('.');
+  const v4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.in-addr\.arpa$/.exec(name);
+  if (v4 !== null) return v4.slice(1).reverse().join('.');
+  const v6 = /^((?:[0-9a-f]\.){32})ip6\.arpa$/.exec(name)?.[1];
+  if (v6 === undefined) return undefined;
+  return formatIp(Buffer.from(v6.replaceAll('.', '').split('').reverse().join(''), 'hex'));
+}
+
+/** The record's type and data for an address. */
+export function addressRecord(address: string): AnswerRecord {
+  const { family, bytes } = parseIp(address);
+  return { type: family === 4 ? recordType.a : recordType.aaaa, data: bytes };
 }
 
 /** True when this message answers that question: same id, same name and type (their case may differ). */

@@ -2,6 +2,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { Server, type Socket } from 'node:net';
 import {
   addressOfReverseName,
+  addressRecord,
   encodeName,
   readQuestion,
   recordType,
@@ -14,10 +15,12 @@ import { frame, FrameReader, type Transport } from './upstream.ts';
 
 /** What a name server of one container knows. */
 export interface Names {
-  /** Addresses of a name in the container's networks; undefined: it is no container's. */
+  /** Addresses of both families of a name in the container's networks; undefined: it is no container's. */
   addresses(name: string): string[] | undefined;
   /** The name of an address in them. */
   name(address: string): string | undefined;
+  /** The resolver is to try a name without dots with its search list first: nobody else is asked for it. */
+  readonly keepsShortNames: boolean;
   /** What is no container's; undefined when nobody can say. */
   forward(question: Question, message: Buffer, transport: Transport): Promise<Buffer | undefined>;
 }
@@ -41,8 +44,8 @@ export class NameServer {
     this.#udp = createSocket('udp4');
     this.#udp.on('error', () => {});
     this.#udp.on('message', (message, { address, port }) => {
-      void this.#answer(message, 'udp').then((answer) => {
-        if (answer !== undefined && !this.#isClosed) this.#udp.send(answer, port, address, () => {});
+      this.#answer(message, 'udp', (answer) => {
+        if (!this.#isClosed) this.#udp.send(answer, port, address, () => {});
       });
     });
     this.#udp.bind({ fd: descriptors.udp });
@@ -72,46 +75,52 @@ export class NameServer {
     socket.unref();
     socket.on('data', (chunk: Buffer) => {
       for (const message of frames.push(chunk)) {
-        void this.#answer(message, 'tcp').then((answer) => {
-          if (answer !== undefined && socket.writable) socket.write(frame(answer));
+        this.#answer(message, 'tcp', (answer) => {
+          if (socket.writable) socket.write(frame(answer));
         });
       }
     });
   }
 
-  async #answer(message: Buffer, transport: Transport): Promise<Buffer | undefined> {
+  /** Own names at once. What is no question is dropped: who sends such gets no answer to make use of. */
+  #answer(message: Buffer, transport: Transport, reply: (answer: Buffer) => void): void {
     const question = readQuestion(message);
-    if (question === undefined) return undefined;
+    if (question === undefined) return;
     const own = this.#ownRecords(question);
     if (own !== undefined) {
       const maxBytes = transport === 'udp' ? question.maxUdpBytes : 65535;
-      return writeAnswer(question, own, { ttlSeconds: TTL_SECONDS, maxBytes });
+      reply(writeAnswer(question, own, { ttlSeconds: TTL_SECONDS, maxBytes }));
+      return;
     }
-    const answer = await this.#names.forward(question, message, transport).catch(() => undefined);
-    return answer ?? writeAnswer(question, [], { code: responseCode.serverFailure });
+    this.#names.forward(question, message, transport).then(
+      (answer) => reply(answer ?? writeAnswer(question, [], { code: responseCode.serverFailure })),
+      () => reply(writeAnswer(question, [], { code: responseCode.serverFailure })),
+    );
   }
 
-  /** Empty for a name that has no record of this type; undefined for one that is not ours. */
+  /**
+   * Empty for a name that has no record of this type, whatever type it is: that a name is known here and unknown
+   * elsewhere must not be learnt from somebody who knows none of them. Undefined for one that is not ours.
+   */
   #ownRecords({ name, type }: Question): AnswerRecord[] | undefined {
     if (type === recordType.ptr) {
       const address = addressOfReverseName(name);
       const found = address === undefined ? undefined : this.#names.name(address);
       return found === undefined ? undefined : [{ type, data: encodeName(found) }];
     }
-    if (type !== recordType.a && type !== recordType.aaaa) return undefined;
     const addresses = this.#names.addresses(name);
-    if (addresses === undefined) return undefined;
-    return type === recordType.a
-      ? shuffled(addresses).map((address) => ({ type, data: Buffer.from(address.split('.').map(Number)) }))
-      : [];
+    if (addresses !== undefined)
+      return shuffled(addresses.map(addressRecord).filter((record) => record.type === type));
+    const isAddress = type === recordType.a || type === recordType.aaaa;
+    return isAddress && this.#names.keepsShortNames && !name.includes('.') ? [] : undefined;
   }
 }
 
 /** Clients take the first: each gets another one. */
-function shuffled(addresses: readonly string[]): string[] {
-  if (addresses.length < 2) return [...addresses];
-  return addresses
-    .map((address) => ({ address, order: Math.random() }))
+function shuffled<T>(items: readonly T[]): T[] {
+  if (items.length < 2) return [...items];
+  return items
+    .map((item) => ({ item, order: Math.random() }))
     .sort((a, b) => a.order - b.order)
-    .map(({ address }) => address);
+    .map(({ item }) => item);
 }

@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import { isIPv6, Socket } from 'node:net';
 import { EngineError, ProcessError, SyscallError } from '../../errors/index.ts';
 import type { RecordCollection } from '../../records/index.ts';
 import type { Syscall } from '../../sys/index.ts';
@@ -6,20 +7,27 @@ import { dnsAddress, nameservers, readHostResolvConf } from '../files.ts';
 import type { Firewall } from '../nftables/firewall.ts';
 import type { Question } from './message.ts';
 import { NameServer } from './name-server.ts';
-import { Upstream, type Transport } from './upstream.ts';
+import { Upstream, type Outlet, type Transport } from './upstream.ts';
 
-type SocketSyscall = Pick<Syscall, 'inNetworkNamespace' | 'socket' | 'bind' | 'close'>;
+type SocketSyscall = Pick<Syscall, 'inNetworkNamespace' | 'socket' | 'bind' | 'connect' | 'close'>;
 
 const AF_INET = 2;
+const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const ATTEMPTS = 8;
 
-/** What is kept of a container's name server, so that the next engine serves the same sockets. */
-export interface NameServerRecord {
-  port: number;
+/** What the user asked for a container's names. */
+export interface NameOptions {
   /** The user's `--dns`; empty: the host's own. */
   servers: string[];
+  /** The user (or the host) said `ndots`: what has no dots is the resolver's to complete. */
+  keepsShortNames?: boolean;
+}
+
+/** What is kept of a container's name server, so that the next engine serves the same sockets. */
+export interface NameServerRecord extends NameOptions {
+  port: number;
 }
 
 /** Who is who in a container's networks. */
@@ -32,8 +40,8 @@ export interface Directory {
 
 /**
  * The name servers inside of containers: at 127.0.0.11 on a port of the kernel's choice, to which the namespace's own
- * firewall sends what goes to port 53, so that a container can have that port itself. Servers outside are asked from the
- * host's network; from the container's where the user named a loopback address, which is the container's own.
+ * firewall sends what goes to port 53, so that a container can have that port itself. Servers of the host are asked from
+ * the host's network, those that the user named from the container's.
  */
 export class NameServers {
   readonly #syscall: SocketSyscall;
@@ -60,19 +68,20 @@ export class NameServers {
     return this.#collection.entries().map(([containerId]) => containerId);
   }
 
-  /** Resolves when names are answered. Idempotent. @param servers the user's own, for the first time */
-  async serve(containerId: string, sandboxPath: string, servers?: readonly string[]): Promise<void> {
+  /** Resolves when names are answered. Idempotent. @param options for the first time; absent: as they were */
+  async serve(containerId: string, sandboxPath: string, options?: NameOptions): Promise<void> {
     const present = this.#servers.get(containerId);
     if (present !== undefined) return present.isReady;
     const before = this.#collection.get(containerId);
-    const own = servers === undefined ? (before?.servers ?? []) : [...servers];
+    const { servers, keepsShortNames = false } = options ?? before ?? { servers: [] };
     const { port, ...descriptors } = this.#bind(sandboxPath, before?.port);
     const server = new NameServer(
       {
         addresses: (name) => this.#directory.addresses(containerId, name),
         name: (address) => this.#directory.name(containerId, address),
+        keepsShortNames,
         forward: (question, message, transport) =>
-          this.#forward({ containerId, sandboxPath, servers: own }, question, message, transport),
+          this.#forward({ containerId, sandboxPath, servers }, question, message, transport),
       },
       descriptors,
     );
@@ -80,7 +89,7 @@ export class NameServers {
     const isReady =
       before?.port === port ? Promise.resolve() : this.#firewall.inNamespace(sandboxPath, redirect(port));
     this.#servers.set(containerId, { server, isReady });
-    this.#collection.put(containerId, { port, servers: own });
+    this.#collection.put(containerId, { port, servers, ...(keepsShortNames ? { keepsShortNames } : {}) });
     try {
       await isReady;
     } catch (error) {
@@ -131,22 +140,38 @@ export class NameServers {
     transport: Transport,
   ): Promise<Buffer | undefined> {
     const { containerId, sandboxPath, servers } = asker;
-    if (!this.#directory.reachesOutside(containerId)) return undefined;
-    if (servers.length === 0)
+    if (servers.length === 0) {
+      if (!this.#directory.reachesOutside(containerId)) return undefined;
       return this.#upstream.ask(question, message, nameservers(readHostResolvConf()), transport);
-    if (!servers.some((server) => server.startsWith('127.')))
-      return this.#upstream.ask(question, message, servers, transport);
-    const open = () => {
-      const fd = this.#syscall.inNetworkNamespace(sandboxPath, () => {
-        const made = this.#syscall.socket(AF_INET, SOCK_DGRAM, 0);
-        this.#syscall.bind(made, '0.0.0.0', 0);
-        return made;
+    }
+    // From a container's network, this is the server that asks.
+    const others = servers.filter((server) => server !== dnsAddress);
+    return this.#upstream.ask(question, message, others, transport, this.#outlet(sandboxPath));
+  }
+
+  #outlet(sandboxPath: string): Outlet {
+    const open = (server: string, type: number, use: (fd: number) => void): number =>
+      this.#syscall.inNetworkNamespace(sandboxPath, () => {
+        const fd = this.#syscall.socket(isIPv6(server) ? AF_INET6 : AF_INET, type, 0);
+        try {
+          use(fd);
+          return fd;
+        } catch (error) {
+          this.#syscall.close(fd);
+          throw error;
+        }
       });
-      const socket = createSocket('udp4');
-      socket.bind({ fd });
-      return socket;
+    return {
+      udp: (server) => {
+        const anyAddress = isIPv6(server) ? '::' : '0.0.0.0';
+        const fd = open(server, SOCK_DGRAM, (made) => this.#syscall.bind(made, anyAddress, 0));
+        const socket = createSocket(isIPv6(server) ? 'udp6' : 'udp4');
+        socket.bind({ fd });
+        return socket;
+      },
+      tcp: (server) =>
+        new Socket({ fd: open(server, SOCK_STREAM, (made) => this.#syscall.connect(made, server, 53)) }),
     };
-    return this.#upstream.ask(question, message, servers, 'udp', open);
   }
 }
 

@@ -1,41 +1,52 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { connect, isIPv6 } from 'node:net';
-import { answers, codeOf, responseCode, type Question } from './message.ts';
+import { connect, isIPv6, type Socket } from 'node:net';
+import { answers, codeOf, responseCode, writeAnswer, type Question } from './message.ts';
 
 export type Transport = 'udp' | 'tcp';
 
 const TIMEOUT_MS = 2000;
 const MAX_CONCURRENT = 1024;
-const REFUSED = 5;
+const DNS_PORT = 53;
+
+/** Where servers are reached from. */
+export interface Outlet {
+  /** Not connected. */
+  udp(server: string): UdpSocket;
+  /** Connected to the server's port, or about to be. */
+  tcp(server: string): Socket;
+}
+
+/** The host's own network. */
+const hostOutlet: Outlet = {
+  udp: (server) => createSocket(isIPv6(server) ? 'udp6' : 'udp4'),
+  tcp: (server) => connect({ host: server, port: DNS_PORT }),
+};
 
 /** Asks the name servers of the host (or those a container was given) what is no container's name. */
 export class Upstream {
   #concurrent = 0;
 
   /**
-   * The first usable answer, the servers being asked one after the other; undefined when none has one, or too much is
-   * under way.
-   * @param open makes a UDP socket where the servers can be reached; absent: in the host's own network.
+   * The first usable answer, the servers being asked one after the other; undefined when none has one. What comes is
+   * passed on as it is: a truncated answer makes the client ask again by TCP, and that is how the servers are asked then.
    */
   async ask(
     question: Question,
     message: Buffer,
     servers: readonly string[],
     transport: Transport,
-    open?: () => UdpSocket,
+    outlet: Outlet = hostOutlet,
   ): Promise<Buffer | undefined> {
-    if (this.#concurrent >= MAX_CONCURRENT) return undefined;
+    if (this.#concurrent >= MAX_CONCURRENT) return writeAnswer(question, [], { code: responseCode.refused });
     this.#concurrent++;
     let refusal: Buffer | undefined;
     try {
       for (const server of servers.slice(0, 3)) {
-        const answer = await (
-          transport === 'udp'
-            ? askByUdp(question, message, server, open)
-            : askByTcp(question, message, server)
-        ).catch(() => undefined);
+        const ask = transport === 'udp' ? askByUdp : askByTcp;
+        const answer = await ask(question, message, server, outlet).catch(() => undefined);
         if (answer === undefined) continue;
-        if (![responseCode.serverFailure, REFUSED].includes(codeOf(answer))) return answer;
+        const code = codeOf(answer);
+        if (code !== responseCode.serverFailure && code !== responseCode.refused) return answer;
         refusal = answer;
       }
       return refusal;
@@ -45,14 +56,14 @@ export class Upstream {
   }
 }
 
-function askByUdp(
+async function askByUdp(
   question: Question,
   message: Buffer,
   server: string,
-  open: (() => UdpSocket) | undefined,
+  outlet: Outlet,
 ): Promise<Buffer | undefined> {
+  const socket = outlet.udp(server);
   return new Promise((resolve) => {
-    const socket = open?.() ?? createSocket(isIPv6(server) ? 'udp6' : 'udp4');
     const finish = (answer?: Buffer): void => {
       clearTimeout(timer);
       socket.removeAllListeners('message');
@@ -67,13 +78,18 @@ function askByUdp(
       if (answers(answer, question)) finish(answer);
     });
     // Connected: the kernel passes on nothing but this server's datagrams, and its refusals.
-    socket.connect(53, server, () => socket.send(message));
+    socket.connect(DNS_PORT, server, () => socket.send(message));
   });
 }
 
-function askByTcp(question: Question, message: Buffer, server: string): Promise<Buffer | undefined> {
+async function askByTcp(
+  question: Question,
+  message: Buffer,
+  server: string,
+  outlet: Outlet,
+): Promise<Buffer | undefined> {
+  const socket = outlet.tcp(server);
   return new Promise((resolve) => {
-    const socket = connect({ host: server, port: 53 });
     const frames = new FrameReader();
     const finish = (answer?: Buffer): void => {
       socket.destroy();

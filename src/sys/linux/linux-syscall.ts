@@ -6,6 +6,9 @@ import { NetworkNamespaces } from './network-namespace.ts';
 import { withFittingOptions } from './overlay.ts';
 
 const AF_INET = 2;
+const AF_INET6 = 10;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const O_PATH = 0o10000000;
@@ -16,6 +19,7 @@ const RESOLVE_IN_ROOT = 0x10;
 const TIOCSWINSZ = 0x5414;
 const FIONREAD = 0x541b;
 const EAGAIN = 11;
+const EINPROGRESS = 115;
 const ERANGE = 34;
 const ENODATA = 61;
 const EOPNOTSUPP = 95;
@@ -31,6 +35,12 @@ const socket = libc<(domain: number, type: number, protocol: number) => number>(
 );
 const bind = libc<(fd: number, address: Buffer, length: number) => number>(
   'int bind(int fd, void *address, unsigned int length)',
+);
+const connect = libc<(fd: number, address: Buffer, length: number) => number>(
+  'int connect(int fd, void *address, unsigned int length)',
+);
+const setsockopt = libc<(fd: number, level: number, name: number, value: Buffer, length: number) => number>(
+  'int setsockopt(int fd, int level, int name, void *value, unsigned int length)',
 );
 const getsockname = libc<(fd: number, address: Buffer, length: Buffer) => number>(
   'int getsockname(int fd, void *address, void *length)',
@@ -113,16 +123,21 @@ export class LinuxSyscall implements Syscall {
   }
 
   bind(fd: number, address: string, port: number): number {
-    // struct sockaddr_in: family, then port and address in network byte order.
-    const name = Buffer.alloc(16);
-    name.writeUInt16LE(AF_INET, 0);
-    name.writeUInt16BE(port, 2);
-    name.set(parseIp(address).bytes, 4);
+    const name = socketName(address, port);
+    // Otherwise `::` would take the port of IPv4, too.
+    if (name.readUInt16LE(0) === AF_INET6)
+      check(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, Buffer.of(1, 0, 0, 0), 4), 'setsockopt');
     check(bind(fd, name, name.length), 'bind', `${address}:${port}`);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(name.length, 0);
     check(getsockname(fd, name, length), 'getsockname');
     return name.readUInt16BE(2);
+  }
+
+  connect(fd: number, address: string, port: number): void {
+    const name = socketName(address, port);
+    if (connect(fd, name, name.length) === 0 || errno() === EINPROGRESS) return;
+    throw syscallError('connect', errno(), `${address}:${port}`);
   }
 
   close(fd: number): void {
@@ -262,4 +277,14 @@ export class LinuxSyscall implements Syscall {
     check(getrlimit(resource, limit), 'getrlimit');
     return { soft: limit.readBigUInt64LE(0), hard: limit.readBigUInt64LE(8) };
   }
+}
+
+/** struct sockaddr_in or sockaddr_in6: family, then port and address in network byte order. */
+function socketName(address: string, port: number): Buffer {
+  const { family, bytes } = parseIp(address);
+  const name = Buffer.alloc(family === 4 ? 16 : 28);
+  name.writeUInt16LE(family === 4 ? AF_INET : AF_INET6, 0);
+  name.writeUInt16BE(port, 2);
+  name.set(bytes, family === 4 ? 4 : 8);
+  return name;
 }

@@ -10,7 +10,10 @@ const TABLE_MAIN = 254;
 const PROTOCOL_BOOT = 3;
 const UNICAST = 1;
 const IFA_F_NODAD = 2;
+const AF_BRIDGE = 7;
+const NUD_NOARP = 0x40;
 const NUD_PERMANENT = 0x80;
+const NTF_MASTER = 4;
 /** linux/if_addr.h, linux/rtnetlink.h and linux/neighbour.h */
 const ifa = { address: 1, local: 2, label: 3, broadcast: 4 } as const;
 const rta = { destination: 1, outInterface: 4, gateway: 5, table: 15 } as const;
@@ -114,5 +117,12 @@ export function neighbourMessage(index: number, address: string, mac: string): M
   return new MessageWriter(rtm.newNeighbour, requestFlags.createOrReplace)
     .header([afOf(family), 0, 0, 0], [index, NUD_PERMANENT])
     .attribute(nda.destination, bytes)
+    .attribute(nda.lladdr, parseMac(mac));
+}
+
+/** Tells the bridge of the port with this index that the MAC is to be found there. */
+export function forwardingMessage(portIndex: number, mac: string): MessageWriter {
+  return new MessageWriter(rtm.newNeighbour, requestFlags.createOrReplace)
+    .header([AF_BRIDGE, 0, 0, 0], [portIndex, NUD_NOARP | (NTF_MASTER << 16)])
     .attribute(nda.lladdr, parseMac(mac));
 }

@@ -5,6 +5,7 @@ import type { Syscall } from '../syscall.ts';
 import {
   addressMessage,
   dumpMessage,
+  forwardingMessage,
   neighbourMessage,
   readAddress,
   readRoute,
@@ -176,6 +177,10 @@ class LinuxNetlink implements Netlink {
 
   addNeighbour(link: string, address: string, mac: string): void {
     this.#request(neighbourMessage(this.#indexOf(link), address, mac), 'add neighbour', address);
+  }
+
+  setBridgePortMac(name: string, mac: string): void {
+    this.#request(forwardingMessage(this.#indexOf(name), mac), 'set forwarding entry', name);
   }
 
   firewallTableExists(name: string): boolean {
