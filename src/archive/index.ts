@@ -1,6 +1,7 @@
 export { pathBytes, type SparseSegment, type TarEntryType, type TarHeader } from './tar/header.ts';
 export { TarParser, type TarHandler } from './tar/parser.ts';
 export { readTar, type TarEntry } from './tar/reader.ts';
+export { mapTar, memberAgain } from './tar/map-tar.ts';
 export { TAR_END, encodeHeader, tarPadding, writeTar, type TarMember, type TarSource } from './tar/writer.ts';
 export { decompress, detectCompression, MAGIC_BYTES, type Compression } from './compression.ts';
 export { checkExpansion, type ExpansionLimits } from './expansion.ts';

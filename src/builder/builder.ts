@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { ImageProgress } from '../images/index.ts';
 import type { RegistryCredentials } from '../registry/index.ts';
 import type { Digest, Ulimit } from '../spec/index.ts';
@@ -6,6 +7,12 @@ import type { SolveStatus } from './progress/trace.ts';
 /** One object of the version 1 stream, as `POST /build` sends it. */
 export interface BuildMessage extends Omit<ImageProgress, 'aux'> {
   aux?: { ID: string };
+}
+
+/** An SSH agent that steps may speak to. */
+export interface SshAgent {
+  /** A new connection to it; the caller closes it. */
+  connect(): Promise<Duplex>;
 }
 
 /** Limits of RUN steps; what is absent is not limited. */
@@ -25,9 +32,22 @@ export interface BuildLimits {
   ulimits?: readonly Ulimit[];
 }
 
+/**
+ * What a name stands for in FROM, `--from` and `from=` of mounts instead of an image or a stage: an image, a git repository
+ * or tar by its URL, or a directory among what was sent along with the context.
+ */
+export type NamedContext =
+  { kind: 'image'; name: string } | { kind: 'remote'; url: string } | { kind: 'sent'; number: number };
+
 export interface BuildRequest {
-  /** A tar of any compression, or a lone Dockerfile. */
-  context: AsyncIterable<Uint8Array>;
+  /** A tar of any compression, or a lone Dockerfile. Not needed with `remote`. */
+  context?: AsyncIterable<Uint8Array>;
+  /** A git repository, or a tar or Dockerfile by its URL, to be used as the context. */
+  remote?: string;
+  /** `context` holds a directory `.coracle-build-parts` with things that are no part of the context. */
+  hasParts?: boolean;
+  /** By name. */
+  namedContexts?: ReadonlyMap<string, NamedContext>;
   /** Path of the Dockerfile in the context; '' for `Dockerfile`. */
   dockerfile?: string;
   /** Names the image gets, `name` or `name:tag`. */
@@ -54,6 +74,8 @@ export interface BuildRequest {
   limits?: BuildLimits;
   /** Contents by id, for `RUN --mount=type=secret`; never stored. */
   secrets?: ReadonlyMap<string, Uint8Array>;
+  /** Agents by id, for `RUN --mount=type=ssh`. */
+  ssh?: ReadonlyMap<string, SshAgent>;
   /** What to show a registry (`docker.io`, `example.com:5000`) when a base image is fetched. */
   credentials?: (registry: string) => RegistryCredentials | undefined;
   /** For cancel(). */
@@ -77,6 +99,12 @@ export interface Builder {
    *   RUN step fails; `cancelled`. Steps that were finished stay in the cache.
    */
   build(request: BuildRequest): Promise<{ imageId: Digest }>;
+  /**
+   * All files of an image as one tar.
+   * @param options.epochSeconds no time in it is later than this
+   * @throws {EngineError} `not-found`
+   */
+  files(image: string, options: { epochSeconds?: number; signal?: AbortSignal }): AsyncIterable<Uint8Array>;
   /** Ends a build of this id; no error when there is none. */
   cancel(buildId: string): void;
   /** Forgets what earlier builds made; `all` also what images with names were made from. Ids of the records removed. */

@@ -1,4 +1,4 @@
 export type * from './builder.ts';
 export type { BuilderOptions, BuilderParts, StepSpecInput } from './parts.ts';
 export { LocalBuilder } from './local-builder.ts';
-export type { SolveStatus } from './progress/trace.ts';
+export type { SolveStatus, TraceLog, TraceStatus, TraceVertex, TraceWarning } from './progress/trace.ts';

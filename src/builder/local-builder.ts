@@ -6,6 +6,7 @@ import { parseReference, withDefaultTag, familiarReference, type Digest } from '
 import { unmountFlags } from '../sys/index.ts';
 import type { BuildRequest, Builder } from './builder.ts';
 import { receiveContext } from './context/build-context.ts';
+import { imageFiles } from './context/image-files.ts';
 import { CacheMounts } from './ops/step-mounts.ts';
 import type { BuilderOptions, BuilderParts } from './parts.ts';
 import { BuildTrace } from './progress/trace.ts';
@@ -76,6 +77,9 @@ export class LocalBuilder implements Builder {
         receiveContext(request.context, {
           directory: `${directory}/context`,
           dockerfile: request.dockerfile ?? '',
+          remote: request.remote ?? '',
+          keepGitDir: isOn(request.buildArgs?.['BUILDKIT_CONTEXT_KEEP_GIT_DIR']),
+          hasParts: request.hasParts === true,
           syscall: parts.syscall,
           limits: this.#services.options.archiveLimits ?? {},
           signal,
@@ -123,6 +127,10 @@ export class LocalBuilder implements Builder {
     void removal.then(() => this.#removals.delete(removal));
   }
 
+  files(image: string, options: Parameters<Builder['files']>[1]): AsyncIterable<Uint8Array> {
+    return imageFiles(this.#services.parts, image, { ...options, directory: this.#contexts });
+  }
+
   cancel(buildId: string): void {
     for (const [controller, running] of this.#running) {
       if (buildId !== '' && running.buildId === buildId) controller.abort();
@@ -139,6 +147,11 @@ export class LocalBuilder implements Builder {
     await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
     await Promise.all(this.#removals);
   }
+}
+
+/** A build argument that switches something, as Go reads truth. */
+function isOn(text: string | null | undefined): boolean {
+  return ['1', 't', 'true'].includes((text ?? '').toLowerCase());
 }
 
 /** @throws {EngineError} `invalid-parameter` */

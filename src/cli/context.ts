@@ -17,15 +17,54 @@ export function readIgnoreRules(directory: string, dockerfile: string): IgnoreRu
   return new IgnoreRules([]);
 }
 
+/** Files of a directory that become part of a tar. */
+export interface PackedDirectory {
+  directory: string;
+  /** Path in it, of the Dockerfile whose ignore file counts. */
+  dockerfile: string;
+  /** In front of the names in the tar, '' or ending with a slash. */
+  prefix?: string;
+  /** Text of an ignore file that counts instead of the directory's. */
+  rules?: string;
+}
+
 /** A build context as a tar stream, without what `.dockerignore` excludes; owner and group become 0. */
 export function packContext(
   directory: string,
   dockerfile: string,
   extra: readonly ExtraFile[] = [],
 ): AsyncIterable<Uint8Array> {
-  const rules = readIgnoreRules(directory, dockerfile);
+  return packDirectories([{ directory, dockerfile }], extra);
+}
+
+/** Several directories as one tar stream. */
+export function packDirectories(
+  directories: readonly PackedDirectory[],
+  extra: readonly ExtraFile[],
+): AsyncIterable<Uint8Array> {
+  const all = function* (): Generator<TarSource> {
+    for (const file of extra) yield fileOf(file);
+    for (const one of directories) {
+      // An empty one must be seen, too.
+      if (one.prefix !== undefined) yield { path: one.prefix, type: 'directory', mode: 0o755 };
+      yield* filesOf(one);
+    }
+  };
+  return writeTar(all());
+}
+
+function fileOf({ name, content }: ExtraFile): TarSource {
+  return { path: name, type: 'file', mode: 0o600, sizeBytes: content.length, body: [content] };
+}
+
+function* filesOf(packed: PackedDirectory): Generator<TarSource> {
+  const { directory, dockerfile, prefix = '' } = packed;
+  const rules =
+    packed.rules === undefined
+      ? readIgnoreRules(directory, dockerfile)
+      : new IgnoreRules(parseIgnoreFile(packed.rules));
   // The engine needs these even when they are excluded, and removes them itself.
-  const kept = new Set([dockerfile, '.dockerignore', `${dockerfile}.dockerignore`]);
+  const kept = new Set(prefix === '' ? [dockerfile, '.dockerignore', `${dockerfile}.dockerignore`] : []);
   const walk = function* (parent: string): Generator<TarSource> {
     for (const child of readdirSync(join(directory, parent)).toSorted()) {
       const name = parent === '' ? child : `${parent}/${child}`;
@@ -36,7 +75,7 @@ export function packContext(
       const ignored = rules.ignores(name) && !isNeeded;
       if (ignored && !(stat.isDirectory() && rules.hasExceptions)) continue;
       const common = {
-        path: name,
+        path: `${prefix}${name}`,
         mode: stat.mode & 0o7777,
         uid: 0,
         gid: 0,
@@ -57,11 +96,5 @@ export function packContext(
       }
     }
   };
-  const all = function* (): Generator<TarSource> {
-    for (const { name, content } of extra) {
-      yield { path: name, type: 'file', mode: 0o600, sizeBytes: content.length, body: [content] };
-    }
-    yield* walk('');
-  };
-  return writeTar(all());
+  yield* walk('');
 }

@@ -159,8 +159,8 @@ describe('POST /build', () => {
     const sent = await callApi(
       daemon.socket,
       'POST',
-      '/coracle/build/secrets',
-      Buffer.from(JSON.stringify({ token: Buffer.from(secret).toString('base64') })),
+      '/coracle/build/session',
+      Buffer.from(JSON.stringify({ Secrets: { token: Buffer.from(secret).toString('base64') } })),
       'application/json',
     );
     const { Ticket } = JSON.parse(sent.body.toString('utf8')) as { Ticket: string };
@@ -170,7 +170,7 @@ RUN --mount=type=secret,id=token,env=TOKEN test "$(echo -n $TOKEN | wc -c)" = ${
 `;
     const body = await context({ Dockerfile: dockerfile });
     const output = await new Promise<string>((resolve, reject) => {
-      const headers = { 'Content-Type': 'application/x-tar', 'X-Coracle-Build-Secrets': Ticket };
+      const headers = { 'Content-Type': 'application/x-tar', 'X-Coracle-Build-Session': Ticket };
       const request_ = request(
         { socketPath: daemon.socket, method: 'POST', path: '/build', agent: false, headers },
         (response) => {
@@ -271,7 +271,7 @@ RUN --mount=type=bind,source=Dockerfile,target=/two/empty mv /two /moved2; ln -s
   });
 
   test('refuses what it does not do', async () => {
-    for (const parameters of [{ remote: 'http://x/y' }, { squash: 1 }, { version: 2 }, { outputs: '[{}]' }]) {
+    for (const parameters of [{ squash: 1 }, { version: 2 }, { outputs: '[{}]' }]) {
       const { status, error } = await build('FROM BASE\n', parameters);
       assert.equal(status, 501, JSON.stringify(parameters));
       assert.match(error ?? '', /not supported by this engine yet/);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import {
   IgnoreRules,
   MAX_ENTRIES,
@@ -13,6 +13,9 @@ import {
 import { EngineError, errorMessage, isEngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import { realPathIn } from '../ops/real-path.ts';
+import { checkOut } from './git.ts';
+import { parseGitReference } from './git-reference.ts';
+import { fetchRemote } from './http.ts';
 
 /** Larger Dockerfiles are refused. */
 const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
@@ -24,35 +27,90 @@ export interface BuildContext {
   readonly dockerfile: string;
   /** As shown in messages. */
   readonly dockerfileName: string;
+  /** What `.dockerignore` excluded, and is not there any more. */
+  readonly ignored: IgnoreRules;
+  /** What was sent besides the context's own files; see SENT_PARTS. */
+  readonly sentDirectory: string;
 }
 
 /**
- * Receives a context: unpacks the tar (of any compression) below `directory`, reads the Dockerfile and removes what
- * `.dockerignore` excludes. A body that is no tar is taken as the Dockerfile alone.
+ * A directory at the top of what a client of ours sends, which is no part of the context: `Dockerfile`, when that comes from
+ * elsewhere, and `contexts/<number>`, the files of named contexts.
+ */
+export const SENT_PARTS = '.coracle-build-parts';
+
+export interface ContextOptions {
+  /** Is made. */
+  directory: string;
+  /** Path in the context, '' for `Dockerfile`. */
+  dockerfile: string;
+  /** URL of a git repository, a tar or a Dockerfile that is used instead of the body; '' for none. */
+  remote: string;
+  keepGitDir: boolean;
+  /** The body has parts besides the context. */
+  hasParts: boolean;
+  syscall: Syscall;
+  limits: UnpackLimits;
+  signal: AbortSignal;
+}
+
+/**
+ * Receives a context: unpacks the tar (of any compression) below `directory`, or fetches the remote one, reads the Dockerfile
+ * and removes what `.dockerignore` excludes. A body that is no tar is taken as the Dockerfile alone.
  * @throws {EngineError} `invalid-parameter`
  */
 export async function receiveContext(
-  body: AsyncIterable<Uint8Array>,
-  options: {
-    directory: string;
-    dockerfile: string;
-    syscall: Syscall;
-    limits: UnpackLimits;
-    signal: AbortSignal;
-  },
+  body: AsyncIterable<Uint8Array> | undefined,
+  options: ContextOptions,
 ): Promise<BuildContext> {
-  const { directory } = options;
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  const { directory, remote } = options;
   const name = options.dockerfile === '' ? 'Dockerfile' : options.dockerfile;
-  const lone = await unpack(body, directory, options);
-  if (lone !== undefined) return { directory, dockerfile: lone, dockerfileName: name };
-  const dockerfile = readDockerfile(directory, options.dockerfile);
-  applyIgnoreFile(directory, dockerfile.path);
-  return { directory, dockerfile: dockerfile.text, dockerfileName: name };
+  const sentDirectory = `${directory}-parts`;
+  let lone: string | undefined;
+  if (remote === '' || options.hasParts) {
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    lone = await unpackContext(body ?? nothing(), directory, options);
+    if (options.hasParts) takeParts(directory, sentDirectory);
+  }
+  if (remote !== '') {
+    rmSync(directory, { recursive: true, force: true });
+    lone = await fetchContext(remote, options);
+  }
+  const sent = `${sentDirectory}/Dockerfile`;
+  if (lstatSync(sent, { throwIfNoEntry: false })?.isFile() === true) lone = readFileSync(sent, 'utf8');
+  const found =
+    lone === undefined ? readDockerfile(directory, options.dockerfile) : { path: name, text: lone };
+  const ignored = applyIgnoreFile(directory, [
+    `${sentDirectory}/Dockerfile.dockerignore`,
+    `${directory}/${found.path}.dockerignore`,
+    `${directory}/.dockerignore`,
+  ]);
+  return { directory, dockerfile: found.text, dockerfileName: name, ignored, sentDirectory };
 }
 
-/** @returns the Dockerfile's text when the body is no archive */
-async function unpack(
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  yield* [];
+}
+
+function takeParts(directory: string, sentDirectory: string): void {
+  const parts = `${directory}/${SENT_PARTS}`;
+  if (lstatSync(parts, { throwIfNoEntry: false })?.isDirectory() === true) renameSync(parts, sentDirectory);
+}
+
+/** @returns the Dockerfile's text when that is all there is */
+async function fetchContext(remote: string, options: ContextOptions): Promise<string | undefined> {
+  const { directory, keepGitDir, signal } = options;
+  const git = parseGitReference(remote, true);
+  if (git !== undefined) {
+    await checkOut(git, directory, { keepGitDir: git.keepGitDir ?? keepGitDir, signal });
+    return undefined;
+  }
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  return await unpackContext(await fetchRemote(remote, signal), directory, options);
+}
+
+/** Unpacks a tar. @returns the Dockerfile's text when the body is no archive */
+export async function unpackContext(
   body: AsyncIterable<Uint8Array>,
   directory: string,
   { syscall, limits, signal }: { syscall: Syscall; limits: UnpackLimits; signal: AbortSignal },
@@ -133,14 +191,13 @@ function readDockerfile(directory: string, asked: string): { path: string; text:
   throw new EngineError('internal', `Cannot locate specified Dockerfile: ${name}`, { code: 'no-dockerfile' });
 }
 
-/** `<Dockerfile>.dockerignore` counts before `.dockerignore`. */
-function applyIgnoreFile(directory: string, dockerfilePath: string): void {
-  const file = [`${dockerfilePath}.dockerignore`, '.dockerignore'].find(
-    (name) => lstatSync(`${directory}/${name}`, { throwIfNoEntry: false })?.isFile() === true,
-  );
-  if (file === undefined) return;
-  const rules = new IgnoreRules(parseIgnoreFile(readFileSync(`${directory}/${file}`, 'utf8')));
+/** The first of these files that is there counts: that of a Dockerfile before the directory's. */
+function applyIgnoreFile(directory: string, files: readonly string[]): IgnoreRules {
+  const file = files.find((path) => lstatSync(path, { throwIfNoEntry: false })?.isFile() === true);
+  if (file === undefined) return new IgnoreRules([]);
+  const rules = new IgnoreRules(parseIgnoreFile(readFileSync(file, 'utf8')));
   if (!rules.isEmpty) removeIgnored(directory, '', rules);
+  return rules;
 }
 
 function removeIgnored(directory: string, relative: string, rules: IgnoreRules): void {

@@ -5,7 +5,11 @@ import { expandWord } from '../dockerfile/shell/expand.ts';
 import { parseMountFields } from '../ops/run-mounts.ts';
 
 export type StageBase =
-  { kind: 'scratch' } | { kind: 'stage'; index: number } | { kind: 'image'; name: string };
+  | { kind: 'scratch' }
+  | { kind: 'stage'; index: number }
+  | { kind: 'image'; name: string }
+  /** Files or an image that were given with the build under this name. */
+  | { kind: 'context'; name: string };
 
 export interface PlannedStage {
   index: number;
@@ -33,8 +37,11 @@ export function planBuild(
     target: string;
     buildArgs: Readonly<Record<string, string | null>>;
     platformArgs: ReadonlyMap<string, string>;
+    /** Whether a named context takes the place of an image or a stage. */
+    isContext?: (name: string) => boolean;
   },
 ): BuildPlan {
+  const isContext = options.isContext ?? (() => false);
   const target = findTarget(file.stages, options.target);
   const metaArgs = new Map<string, string>();
   for (const { name, value } of file.metaArgs) {
@@ -47,11 +54,17 @@ export function planBuild(
   const variables = new Map([...options.platformArgs, ...metaArgs]);
   const expand = (text: string): string => expandWord(text, { escape: file.escape, variables });
   const stages = file.stages.map((stage, index): PlannedStage => {
+    if (stage.name !== '' && isContext(stage.name)) {
+      const replaced = { ...stage, instructions: [] };
+      return { index, stage: replaced, base: { kind: 'context', name: stage.name }, platform: '' };
+    }
     const name = expand(stage.base);
+    const base = baseOf(file.stages, index, name, stage.base);
+    const replaced = base.kind === 'image' && isContext(name);
     return {
       index,
       stage,
-      base: baseOf(file.stages, index, name, stage.base),
+      base: replaced ? { kind: 'context', name } : base,
       platform: expand(stage.platform),
     };
   });

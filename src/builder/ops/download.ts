@@ -3,7 +3,8 @@ import { createWriteStream, mkdirSync, statSync, utimesSync } from 'node:fs';
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { EngineError, errorMessage } from '../../errors/index.ts';
+import { EngineError } from '../../errors/index.ts';
+import { openUrl } from '../context/http.ts';
 import type { CopySource } from './copy-sources.ts';
 
 /**
@@ -18,16 +19,7 @@ export async function download(
 ): Promise<CopySource> {
   const failed = (why: string, cause?: unknown): EngineError =>
     new EngineError('invalid-parameter', `ADD failed: ${why}`, cause === undefined ? {} : { cause });
-  let response: Response;
-  try {
-    response = await fetch(url, { signal: options.signal, redirect: 'follow' });
-  } catch (error) {
-    const { cause } = error as Error;
-    throw failed(`Get ${JSON.stringify(url)}: ${errorMessage(cause ?? error)}`, error);
-  }
-  if (!response.ok || response.body === null) {
-    throw failed(`failed to GET ${url} with status ${response.status} ${response.statusText}`);
-  }
+  const response = await openUrl(url, options.signal, failed);
   const name = posix.basename(decodeURIComponent(new URL(url).pathname));
   if (options.needsName && (name === '' || name === '.' || name === '..' || name.includes('/'))) {
     throw failed(`cannot determine filename for source ${url}`);

@@ -50,7 +50,7 @@ export async function execStep(
     undo.defer(() => rmSync(directory, { recursive: true, force: true }));
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     undo.defer(() => mounts.close());
-    const prepared = mounts.prepare(directory);
+    const prepared = await mounts.prepare(directory);
     undo.defer(() => networks.removeSandbox(id));
     const network = prepareNetwork(parts, step, directory);
     const cgroupPath = containerCgroupsPath(cgroups.setup.driver, {

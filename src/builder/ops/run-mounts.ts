@@ -16,6 +16,7 @@ export type StepMount =
       gid: number;
     }
   | { kind: 'tmpfs'; target: string; sizeBytes: number | undefined }
+  | { kind: 'ssh'; target: string; id: string; required: boolean; mode: number; uid: number; gid: number }
   | {
       kind: 'secret';
       target: string | undefined;
@@ -32,6 +33,7 @@ const fieldsOf: Readonly<Record<string, readonly string[]>> = {
   cache: ['id', 'from', 'source', 'target', 'readonly', 'writable', 'sharing', 'mode', 'uid', 'gid'],
   tmpfs: ['target', 'size'],
   secret: ['id', 'target', 'required', 'mode', 'uid', 'gid', 'env', 'source'],
+  ssh: ['id', 'target', 'required', 'mode', 'uid', 'gid', 'source'],
 };
 
 const aliases: Readonly<Record<string, string>> = {
@@ -65,7 +67,6 @@ export function parseMountFields(text: string): Map<string, string> {
 export function parseStepMount(text: string, expand: (text: string) => string): StepMount {
   const fields = new Map([...parseMountFields(text)].map(([name, value]) => [name, expand(value)]));
   const type = fields.get('type') ?? 'bind';
-  if (type === 'ssh') throw invalid('RUN --mount=type=ssh is not supported by this engine yet');
   const known = Object.hasOwn(fieldsOf, type) ? fieldsOf[type] : undefined;
   if (known === undefined) throw invalid(`unsupported mount type ${JSON.stringify(type)}`);
   for (const name of fields.keys()) {
@@ -75,7 +76,8 @@ export function parseStepMount(text: string, expand: (text: string) => string): 
   }
   const field = (name: string): string => fields.get(name) ?? '';
   const target = field('target');
-  if (target === '' && type !== 'secret') throw invalid(`target is required for mount type ${type}`);
+  if (target === '' && type !== 'secret' && type !== 'ssh')
+    throw invalid(`target is required for mount type ${type}`);
   switch (type) {
     case 'bind':
       return {
@@ -105,6 +107,16 @@ export function parseStepMount(text: string, expand: (text: string) => string): 
         gid: number('gid', field('gid')),
       };
     }
+    case 'ssh':
+      return {
+        kind: 'ssh',
+        target,
+        id: field('id') || field('source') || 'default',
+        required: isTrue(fields, 'required'),
+        mode: octal(field('mode'), 0o600),
+        uid: number('uid', field('uid')),
+        gid: number('gid', field('gid')),
+      };
     default: {
       const id = field('id') || field('source') || target.split('/').at(-1) || '';
       if (id === '') throw invalid('a secret mount needs an id or a target');

@@ -13,6 +13,8 @@ import { posix } from 'node:path';
 import { EngineError } from '../../errors/index.ts';
 import type { RuntimeMount } from '../../spec/index.ts';
 import { unmountFlags, type Syscall } from '../../sys/index.ts';
+import type { SshAgent } from '../builder.ts';
+import { AgentSocket } from './agent-socket.ts';
 import { realPathIn } from './real-path.ts';
 import type { StepMount } from './run-mounts.ts';
 
@@ -21,6 +23,7 @@ export interface MountSources {
   /** Root of the tree of a `from`, '' for the context. */
   tree: (from: string) => Promise<string>;
   secrets: ReadonlyMap<string, Uint8Array>;
+  ssh: ReadonlyMap<string, SshAgent>;
   cache: CacheMounts;
   syscall: Syscall;
 }
@@ -64,9 +67,10 @@ export class StepMounts {
   }
 
   /** @param directory private to this step */
-  prepare(directory: string): { mounts: RuntimeMount[]; environment: string[] } {
+  async prepare(directory: string): Promise<{ mounts: RuntimeMount[]; environment: string[] }> {
     const mounts: RuntimeMount[] = [];
     const environment: string[] = [];
+    let agents = 0;
     for (const [index, mount] of this.#mounts.entries()) {
       const place = `${directory}/mount-${index}`;
       if (mount.kind === 'secret') {
@@ -78,6 +82,20 @@ export class StepMounts {
         if (mount.target === undefined) continue;
         this.#writeSecret(place, content, mount);
         mounts.push(bind(this.#destination(mount.target), place, false));
+        continue;
+      }
+      if (mount.kind === 'ssh') {
+        const agent = this.#sources.ssh.get(mount.id);
+        if (agent === undefined) {
+          if (mount.required) throw noAgent(mount.id);
+          continue;
+        }
+        const target = mount.target || `/run/buildkit/ssh_agent.${agents}`;
+        if (agents === 0) environment.push(`SSH_AUTH_SOCK=${target}`);
+        agents += 1;
+        const socket = await AgentSocket.listen(place, agent, mount);
+        this.#undo.push(() => socket.close());
+        mounts.push(bind(this.#destination(target), place, true));
         continue;
       }
       const destination = this.#destination(mount.target);
@@ -161,6 +179,10 @@ export class StepMounts {
     });
     return `${scratch}/merged`;
   }
+}
+
+function noAgent(id: string): EngineError {
+  return new EngineError('invalid-parameter', `unset ssh forward key ${id}`);
 }
 
 function bind(destination: string, source: string, writable: boolean): RuntimeMount {

@@ -12,6 +12,7 @@ import {
 } from '../../spec/index.ts';
 import type { BuildRequest } from '../builder.ts';
 import { digestOfTexts, type BuildContext } from '../context/build-context.ts';
+import { NamedContexts } from '../context/named-contexts.ts';
 import { readDockerfile } from '../dockerfile/instructions/read-dockerfile.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instructions/instruction.ts';
 import { parseInstruction } from '../dockerfile/instructions/parse-instruction.ts';
@@ -25,6 +26,7 @@ import { StepNames } from '../progress/step-names.ts';
 import type { BuildTrace } from '../progress/trace.ts';
 import { applyConfig, defaultShell } from './apply-config.ts';
 import type { BuildCache } from './cache.ts';
+import { contextStep } from './context-step.ts';
 import { copyStep } from './copy-step.ts';
 import { runStep } from './run-step.ts';
 import { StageState } from './stage.ts';
@@ -55,6 +57,7 @@ export class BuildRun {
   readonly #file: Dockerfile;
   readonly #plan: BuildPlan;
   readonly #names: StepNames;
+  readonly #named: NamedContexts;
   readonly #platformArgs: ReadonlyMap<string, string>;
   readonly #platform: Platform;
   readonly #results = new Map<number, StageState>();
@@ -76,6 +79,13 @@ export class BuildRun {
     this.signal = options.signal;
     this.trace = options.trace;
     this.#viewDirectory = options.directory;
+    this.#named = new NamedContexts(request.namedContexts, {
+      directory: options.directory,
+      sentDirectory: context.sentDirectory,
+      syscall: services.parts.syscall,
+      limits: services.options.archiveLimits ?? {},
+      signal: options.signal,
+    });
     this.#file = readDockerfile(context.dockerfile, context.dockerfileName);
     const machine = services.options.platform;
     this.#platform = parsePlatform(request.platform ?? '', machine);
@@ -84,6 +94,7 @@ export class BuildRun {
       target: request.target ?? '',
       buildArgs: this.buildArgs,
       platformArgs: this.#platformArgs,
+      isContext: (name) => this.#named.find(name) !== undefined,
     });
     const labels = Object.entries(request.labels ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
     const last = this.#plan.stages[this.#plan.target];
@@ -142,7 +153,13 @@ export class BuildRun {
   /** The root of the tree that a `--from` names; '' is the context. */
   async tree(stageIndex: number, from: string): Promise<{ path: string; isContext: boolean }> {
     if (from === '') return { path: this.context.directory, isContext: true };
-    const image = await this.#imageOfFrom(stageIndex, from);
+    const named = stageOfFrom(this.#file.stages, stageIndex, from) === undefined && this.#named.find(from);
+    if (named && named.kind !== 'image') {
+      return { path: await this.#named.directory(from, named), isContext: true };
+    }
+    const image = named
+      ? await this.#image(named.name, undefined)
+      : await this.#imageOfFrom(stageIndex, from);
     const key = image?.id ?? 'scratch';
     let view = this.#views.get(key);
     if (view === undefined) {
@@ -238,8 +255,15 @@ export class BuildRun {
       const key = digestOfTexts([KEY_VERSION, 'scratch', wanted.os, wanted.architecture]);
       return new StageState({ ...common, image: null, key });
     }
+    const named = base.kind === 'context' ? this.#named.find(base.name) : undefined;
+    if (named !== undefined && named.kind !== 'image') {
+      const key = digestOfTexts([KEY_VERSION, 'context', wanted.os, wanted.architecture]);
+      const state = new StageState({ ...common, image: null, key });
+      await contextStep(this, state, await this.#named.directory(base.name, named));
+      return state;
+    }
     const image = await this.#image(
-      base.name,
+      named?.name ?? base.name,
       platform === '' && (this.request.platform ?? '') === '' ? undefined : wanted,
     );
     return new StageState({ ...common, image, key: digestOfTexts([KEY_VERSION, 'image', image.id]) });

@@ -10,10 +10,10 @@ import {
   parseIgnoreFile,
 } from '../../archive/index.ts';
 import { EngineError } from '../../errors/index.ts';
-import { looksLikeTar } from '../context/build-context.ts';
+import { digestOfTexts, looksLikeTar } from '../context/build-context.ts';
 import type { CopyInstruction } from '../dockerfile/instructions/instruction.ts';
 import { digestSources, findSources, type CopySource } from '../ops/copy-sources.ts';
-import { download } from '../ops/download.ts';
+import { fetchSource, isRemote } from '../ops/remote-source.ts';
 import { TreeCopier } from '../ops/copy-tree.ts';
 import { parseChmod, resolveOwner } from '../ops/owner.ts';
 import { realPathIn } from '../ops/real-path.ts';
@@ -30,29 +30,24 @@ export async function copyStep(
   const name = instruction.kind.toUpperCase();
   const words = instruction.sources.map((word) => state.expand(word));
   const destination = state.expand(instruction.destination);
-  for (const word of words) {
-    if (!isRemote(word)) continue;
-    if (name === 'COPY') throw failed(name, "source can't be a URL for COPY");
-    if (/^https?:/.test(word) && !/\.git(?:#|$)/.test(word)) continue;
-    throw new EngineError(
-      'not-implemented',
-      `ADD failed: fetching ${word} is not supported by this engine yet`,
-    );
-  }
+  if (name === 'COPY' && words.some(isRemote)) throw failed(name, "source can't be a URL for COPY");
   const tree = await run.tree(state.index, instruction.from);
   const exclude = new IgnoreRules(
     parseIgnoreFile(instruction.exclude.map((pattern) => state.expand(pattern)).join('\n')),
   );
   const sources: CopySource[] = [];
   const downloaded = new Set<CopySource>();
+  const repositories = new Map<CopySource, string>();
   for (const word of words) {
     if (isRemote(word)) {
-      const source = await download(word, run.newDirectory('download'), {
+      const { source, commit } = await fetchSource(word, run.newDirectory('download'), {
         checksum: state.expand(instruction.checksum),
+        keepGitDir: instruction.keepGitDir,
         needsName: /(?:^|\/)\.?$/.test(destination),
         signal: run.signal,
       });
-      downloaded.add(source);
+      if (commit === undefined) downloaded.add(source);
+      else repositories.set(source, `${word} ${commit} ${instruction.keepGitDir}`);
       sources.push(source);
     } else {
       sources.push(...findSources(tree.path, [word], { instruction: name, fromContext: tree.isContext }));
@@ -73,7 +68,13 @@ export async function copyStep(
   const chown = state.expand(instruction.chown);
   const chmodText = state.expand(instruction.chmod);
   const chmod = chmodText === '' ? undefined : parseChmod(chmodText);
-  const digest = digestSources(sources, { exclude, owners: !tree.isContext, counted: run.hashed });
+  const digest = digestOfTexts([
+    digestSources(
+      sources.filter((source) => !repositories.has(source)),
+      { exclude, owners: !tree.isContext, counted: run.hashed },
+    ),
+    ...repositories.values(),
+  ]);
   const what = describe(sources, heredocs.length, digest);
   const flags = chown === '' ? '' : `--chown=${chown} `;
   await run.services.maker.step(run, state, {
@@ -131,10 +132,6 @@ export async function copyStep(
         : bareLayer(run, state, copyAll);
     },
   });
-}
-
-function isRemote(word: string): boolean {
-  return /^(?:https?|git|ssh):\/\/|^git@/.test(word);
 }
 
 /** Archives that ADD unpacks: local ones, and downloads when it is told to. */

@@ -34,6 +34,7 @@ export async function runStep(run: BuildRun, state: StageState, instruction: Run
           {
             tree: async (from) => (await run.tree(state.index, from)).path,
             secrets: run.request.secrets ?? new Map(),
+            ssh: run.request.ssh ?? new Map(),
             cache: cacheMounts,
             syscall: parts.syscall,
           },
@@ -106,8 +107,9 @@ async function mountInputs(
 ): Promise<string[]> {
   const inputs: string[] = [];
   for (const mount of mounts) {
-    if (mount.kind === 'secret') inputs.push(JSON.stringify([mount.kind, mount.id, mount.target]));
-    else inputs.push(JSON.stringify(mount));
+    if (mount.kind === 'secret' || mount.kind === 'ssh') {
+      inputs.push(JSON.stringify([mount.kind, mount.id, mount.target]));
+    } else inputs.push(JSON.stringify(mount));
     if (mount.kind !== 'bind') continue;
     const tree = await run.tree(state.index, mount.from);
     const sources = findSources(tree.path, [mount.source], {

@@ -1,18 +1,26 @@
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
 import { ensureBases } from '../../base-image.ts';
-import { dockerfileIn, requestBuild } from '../../build.ts';
+import { contextSource } from '../../build/context-source.ts';
+import { lend } from '../../build/lend.ts';
+import {
+  deliver,
+  keepsImage,
+  namesOf,
+  parseOutputs,
+  writeMetadata,
+  type BuiltImage,
+} from '../../build/outputs.ts';
+import { BuildProgress, progressMode } from '../../build/progress.ts';
+import { sendBuild } from '../../build/send.ts';
+import { requestBuild } from '../../build.ts';
 import type { Cli } from '../../cli.ts';
 import { exactArgs, type Command } from '../../command.ts';
-import { packContext } from '../../context.ts';
 import { bool, custom, int, list, text, type Parsed } from '../../flags/flags.ts';
 import { parseEnv, parseLabel } from '../../opts/env.ts';
 import { parseUlimit } from '../../opts/limits.ts';
 import { parseExtraHost } from '../../opts/names.ts';
 import { parseReference } from '../../opts/reference.ts';
 import { parseSize, parseSwapSize } from '../../opts/size.ts';
-import { parseCsv } from '../../opts/csv.ts';
 
 /** Names an image: checked here, so that nothing is sent for a build that cannot be named. */
 function parseTag(value: string): string {
@@ -25,11 +33,15 @@ function parseTag(value: string): string {
 }
 
 export const build: Command = {
-  synopsis: '[OPTIONS] PATH | -',
+  synopsis: '[OPTIONS] PATH | URL | -',
   description: 'Build an image from a Dockerfile',
   flags: [
     list('add-host', 'Add a line to the hosts file of RUN steps (name:ip)', { parse: parseExtraHost }),
+    list('allow', 'Entitlements of RUN steps (network.host)', { typeName: 'stringArray' }),
+    list('annotation', 'Add an annotation to the image'),
+    list('attest', 'Attestations; only those that are disabled are taken'),
     list('build-arg', 'Give an ARG of the Dockerfile a value', { parse: parseEnv }),
+    list('build-context', 'Further contexts (name=directory, URL, docker-image://…, oci-layout://…)'),
     list('cache-from', 'Images to look for steps in; steps made here are always found', {
       typeName: 'strings',
     }),
@@ -47,110 +59,132 @@ export const build: Command = {
     bool('force-rm', 'Accepted: nothing is left of RUN steps in any case'),
     text('iidfile', 'Write the image’s ID to this file'),
     list('label', 'Set a label of the image', { parse: parseLabel }),
+    bool('load', 'Keep the image in the engine (--output type=docker)'),
     custom('memory', 'bytes', 'Limit memory of RUN steps', parseSize, { initial: 0, short: 'm' }),
     custom('memory-swap', 'bytes', 'Limit memory and swap together; -1 lifts the limit', parseSwapSize, {
       initial: 0,
     }),
+    text('metadata-file', 'Write what was built to this file, as JSON'),
     text('network', 'Network of RUN steps', { initial: 'default', shownDefault: '"default"' }),
     bool('no-cache', 'Run every step again'),
-    text('platform', 'Platform to build for'),
-    text('progress', 'Accepted: progress is always plain', { initial: 'auto', shownDefault: '"auto"' }),
+    list(
+      'output',
+      'Where the result goes (type=local,dest=DIR; tar, docker, oci, image, registry, cacheonly)',
+      {
+        short: 'o',
+      },
+    ),
+    list('platform', 'Platforms to build for'),
+    text('progress', 'How progress is shown (auto, tty, plain, rawjson, quiet)', {
+      initial: 'auto',
+      shownDefault: '"auto"',
+    }),
+    text('provenance', 'Attestation of where the image comes from; only false is taken'),
     bool('pull', 'Always look for newer base images'),
+    bool('push', 'Upload the image (--output type=registry)'),
     bool('quiet', 'Show nothing but the image’s ID', { short: 'q' }),
     bool('rm', 'Remove containers of RUN steps', { initial: true }),
+    text('sbom', 'Attestation of what is in the image; only false is taken'),
     list('secret', 'Let RUN steps see a secret (id=ID,src=FILE or id=ID,env=NAME)', { typeName: 'secret' }),
     custom('shm-size', 'bytes', 'Size of /dev/shm', parseSize, { initial: 0 }),
+    list('ssh', 'Let RUN steps speak to an SSH agent (default, or ID=SOCKET)'),
     list('tag', 'Name of the image (name:tag)', { short: 't', parse: parseTag }),
     text('target', 'Stage to build'),
     list('ulimit', 'Limits of processes in RUN steps', { typeName: 'ulimit', parse: parseUlimit }),
   ],
   arity: exactArgs(1),
   run: async (cli, flags) => {
-    const context = await contextOf(flags.args[0] ?? '', flags.text('file'));
-    if (context.dockerfileText !== undefined && !flags.bool('pull'))
-      await ensureBases(cli, context.dockerfileText);
+    refuse(flags);
+    const outputs = parseOutputs(flags.list('output'), {
+      push: flags.bool('push'),
+      load: flags.bool('load'),
+    });
+    const mode = progressMode(flags.text('progress'), cli.env['BUILDKIT_PROGRESS']);
+    const quiet = flags.bool('quiet') || mode === 'quiet';
+    const platforms = flags.list('platform').flatMap((value) => value.split(','));
+    const classic = !(await isOurs(cli));
     const idFile = flags.text('iidfile');
     if (idFile !== '') rmSync(idFile, { force: true });
-    const quiet = flags.bool('quiet');
-    const secrets = await sendSecrets(cli, flags.list('secret'));
-    const compress = flags.bool('compress');
-    const id = await requestBuild(
-      cli,
-      {
-        query: { ...query(flags), dockerfile: context.dockerfile },
-        body: compress ? await gzipped(context.body) : context.body,
-        headers: secrets === '' ? {} : { 'X-Coracle-Build-Secrets': secrets },
-      },
-      1,
-      quiet,
-    );
-    if (idFile !== '') writeFileSync(idFile, id);
-    if (quiet) cli.out(`${id}\n`);
+    const keeps = outputs.length === 0 || outputs.some(keepsImage);
+    if (platforms.length > 1 && keeps) {
+      throw new Error(
+        'Multi-platform images cannot be kept by this engine: write them with --output type=oci, local or tar',
+      );
+    }
+    const tags = flags.list('tag');
+    const images: BuiltImage[] = [];
+    for (const platform of platforms.length === 0 ? [''] : platforms) {
+      const source = await contextSource(
+        cli,
+        { path: flags.args[0] ?? '', file: flags.text('file'), contexts: flags.list('build-context') },
+        classic,
+      );
+      if (source.dockerfileText !== undefined && !flags.bool('pull'))
+        await ensureBases(cli, source.dockerfileText);
+      const given = {
+        ...query(flags),
+        ...source.query,
+        t: keeps ? tags : [],
+        platform: platform || undefined,
+      };
+      const body = flags.bool('compress') ? await gzipped(source.body) : source.body;
+      let id: string;
+      if (classic) id = await requestBuild(cli, { query: given, body }, 1, quiet);
+      else {
+        using lent = await lend(cli, { secrets: flags.list('secret'), ssh: flags.list('ssh') });
+        const progress = new BuildProgress(cli, quiet ? 'quiet' : mode);
+        id = await sendBuild(cli, { query: given, body, headers: lent.headers }, progress);
+      }
+      images.push({ id, platform: platforms.length > 1 ? platform : '' });
+    }
+    const epochSeconds = sourceDateEpoch(cli, flags);
+    for (const output of outputs) await deliver(cli, output, images, { tags, epochSeconds });
+    const [first] = images;
+    if (idFile !== '') writeFileSync(idFile, first?.id ?? '');
+    const names = outputs.length === 0 ? tags : outputs.flatMap((output) => namesOf(output, tags));
+    const metadata = flags.text('metadata-file');
+    if (metadata !== '') writeMetadata(metadata, images.length === 1 ? first : undefined, names);
+    if (quiet) cli.out(`${first?.id ?? ''}\n`);
   },
 };
 
-interface Context {
-  body: AsyncIterable<Uint8Array>;
-  dockerfile: string | undefined;
-  /** Undefined when it is somewhere in a stream. */
-  dockerfileText: string | undefined;
+/** True for this project's engine, which knows more than Docker's own protocol. */
+async function isOurs(cli: Cli): Promise<boolean> {
+  const client = await cli.client();
+  const { Platform } = await client.get<{ Platform?: { Name?: string } }>('/version');
+  return Platform?.Name === 'Coracle';
 }
 
-async function contextOf(path: string, file: string): Promise<Context> {
-  if (path === '-') {
-    if (file === '-')
-      throw new Error('invalid argument: can’t use stdin for both build context and dockerfile');
-    return { body: process.stdin, dockerfile: file || undefined, dockerfileText: undefined };
+/** What docker takes for builders that can do it, and this one cannot. */
+function refuse(flags: Parsed): void {
+  const isOff = (value: string): boolean => ['', 'false', '0'].includes(value);
+  for (const name of ['provenance', 'sbom']) {
+    if (!isOff(flags.text(name))) throw new Error(`Attestation is not supported by this engine: --${name}`);
   }
-  if (/^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(path)) {
-    throw new Error(`cannot build ${path}: remote contexts are not supported yet, clone it first`);
+  for (const value of flags.list('attest')) {
+    if (!/(?:^|,)disabled=(?:true|1)(?:,|$)/.test(value)) {
+      throw new Error(`Attestation is not supported by this engine: --attest ${value}`);
+    }
   }
-  const directory = resolve(path);
-  const stat = statSync(directory, { throwIfNoEntry: false });
-  if (stat === undefined)
-    throw new Error(`unable to prepare context: path ${JSON.stringify(path)} not found`);
-  if (!stat.isDirectory()) {
-    throw new Error(`unable to prepare context: context must be a directory: ${directory}`);
-  }
-  const given = file === '' || file === '-' ? undefined : resolveDockerfile(directory, file);
-  const inside = given === undefined ? undefined : relative(directory, given);
-  if (file === '-' || (inside !== undefined && (inside.startsWith('..') || isAbsolute(inside)))) {
-    const content = given === undefined ? await standardInput() : readFileSync(given);
-    const name = `.dockerfile.${randomBytes(10).toString('hex')}`;
-    return {
-      body: packContext(directory, name, [{ name, content }]),
-      dockerfile: name,
-      dockerfileText: content.toString('utf8'),
-    };
-  }
-  const name = inside ?? dockerfileIn(directory);
-  if (name === undefined) {
+  if (flags.list('annotation').length > 0) {
     throw new Error(
-      `unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat ${join(directory, 'Dockerfile')}: no such file or directory`,
+      'annotations are not supported by this engine: images in its store have no manifest of their own',
     );
   }
-  return {
-    body: packContext(directory, name),
-    dockerfile: name,
-    dockerfileText: readFileSync(join(directory, name), 'utf8'),
-  };
+  for (const value of flags.list('allow')) {
+    if (value === 'network.host') continue;
+    const name = value.split('=', 1)[0] ?? '';
+    if (name !== 'security.insecure' && name !== 'device') throw new Error(`invalid entitlement: ${value}`);
+  }
 }
 
-/** As docker: relative to where we are, else to the context. */
-function resolveDockerfile(directory: string, file: string): string {
-  const here = resolve(file);
-  if (existsSync(here)) return here;
-  const there = resolve(directory, file);
-  if (existsSync(there)) return there;
-  throw new Error(
-    `unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat ${here}: no such file or directory`,
-  );
-}
-
-async function standardInput(): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
-  return Buffer.concat(chunks);
+/** The build argument that settles times, as files that are written here get them. */
+function sourceDateEpoch(cli: Cli, flags: Parsed): string | undefined {
+  for (const value of flags.list('build-arg').toReversed()) {
+    const [name, given] = [value.split('=', 1)[0], value.slice(value.indexOf('=') + 1)];
+    if (name === 'SOURCE_DATE_EPOCH') return given;
+  }
+  return cli.env['SOURCE_DATE_EPOCH'];
 }
 
 async function gzipped(body: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
@@ -172,9 +206,7 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
   const labels = pairs('label').map(([name, value]) => [name, value ?? '']);
   const ulimits = flags.list<unknown>('ulimit');
   return {
-    t: flags.list('tag'),
     extrahosts: flags.list('add-host'),
-    q: flag('quiet'),
     nocache: flag('no-cache'),
     pull: flag('pull'),
     rm: flags.bool('rm') ? 1 : 0,
@@ -189,39 +221,10 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
     shmsize: number('shm-size'),
     cgroupparent: given('cgroup-parent'),
     networkmode: given('network'),
-    platform: given('platform'),
     target: given('target'),
     buildargs: args.length === 0 ? undefined : JSON.stringify(Object.fromEntries(args)),
     labels: labels.length === 0 ? undefined : JSON.stringify(Object.fromEntries(labels)),
     cachefrom: flags.list('cache-from').length === 0 ? undefined : JSON.stringify(flags.list('cache-from')),
     ulimits: ulimits.length === 0 ? undefined : JSON.stringify(ulimits),
   };
-}
-
-/** Hands secrets over apart from the build, so that they are in no URL and no log. @returns a ticket for them, '' for none */
-async function sendSecrets(cli: Cli, specifications: readonly string[]): Promise<string> {
-  if (specifications.length === 0) return '';
-  const secrets: Record<string, string> = {};
-  for (const specification of specifications) {
-    const fields = new Map(
-      parseCsv(specification).map((field) => {
-        const equals = field.indexOf('=');
-        return [field.slice(0, equals), field.slice(equals + 1)] as const;
-      }),
-    );
-    const id = fields.get('id') ?? '';
-    if (id === '') throw new Error(`invalid secret ${specification}: it has no id`);
-    const path = fields.get('src') ?? fields.get('source');
-    const variable = fields.get('env') ?? (path === undefined ? id : undefined);
-    if (variable !== undefined && cli.env[variable] !== undefined) {
-      secrets[id] = Buffer.from(cli.env[variable]).toString('base64');
-    } else {
-      const file = path ?? id;
-      if (!existsSync(file)) throw new Error(`failed to stat ${file}: no such file or directory`);
-      secrets[id] = readFileSync(file).toString('base64');
-    }
-  }
-  const client = await cli.client();
-  const { Ticket } = await client.post<{ Ticket: string }>('/coracle/build/secrets', { json: secrets });
-  return Ticket;
 }
