@@ -9,6 +9,7 @@ import { diskUsageRoutes } from './routes/disk-usage.ts';
 import { eventRoutes, type Listeners } from './routes/events.ts';
 import { extensionRoutes } from './routes/extensions.ts';
 import { execRoutes } from './routes/exec.ts';
+import { imageTransferRoutes } from './routes/image-transfer.ts';
 import { imageRoutes } from './routes/images.ts';
 import { networkRoutes } from './routes/networks.ts';
 import { registryRoutes } from './routes/registry.ts';
@@ -48,6 +49,7 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
     ...containerStreamRoutes(engine.containers),
     ...execRoutes(engine.containers),
     ...archiveRoutes(engine.containers),
+    ...imageTransferRoutes(engine),
     ...imageRoutes({
       images: engine.images,
       containers: engine.containers,

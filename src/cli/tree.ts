@@ -135,9 +135,7 @@ const imageCommands: readonly Leaf[] = [
     'Make an image from a tar archive of a file system',
     async () => (await transfer()).importImage,
   ),
-  leaf('inspect', 'Show all there is to know about images', async () =>
-    (await inspection()).inspectOf('image', '[OPTIONS] IMAGE [IMAGE...]'),
-  ),
+  leaf('inspect', 'Show all there is to know about images', async () => (await inspection()).inspectImage),
   image('load', 'Load images from an archive', async () => (await transfer()).load),
   leaf('ls', 'List images', async () => (await import('./commands/image/ls.ts')).ls, {
     aliases: ['list'],

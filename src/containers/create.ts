@@ -1,6 +1,15 @@
 import type { Image } from '../images/index.ts';
 import { predefinedNetworks } from '../network/index.ts';
-import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from '../spec/index.ts';
+import {
+  configPlatform,
+  formatPlatform,
+  hostPlatform,
+  platformRank,
+  type ContainerConfig,
+  type EndpointSettings,
+  type HostConfig,
+  type NetworkingConfig,
+} from '../spec/index.ts';
 import { hostname } from 'node:os';
 import type { ContainerCreate, ContainerRecord } from './containers.ts';
 import { mergeConfig } from './config-merge.ts';
@@ -24,7 +33,7 @@ export async function createContainer(
   const { images, snapshotter, cgroups } = table.parts;
   validateConfig(request.config);
   validateHostConfig(request.hostConfig);
-  const image = request.config.Image === '' ? null : images.get(request.config.Image);
+  const image = request.config.Image === '' ? null : images.get(request.config.Image, request.platform);
   const hostConfig = adaptHostConfig(request.hostConfig, {
     shmSizeBytes: table.options.shmSizeBytes,
     cgroupVersion: cgroups.setup.version,
@@ -64,7 +73,8 @@ export async function createContainer(
     const entry = table.add(record);
     table.save(entry);
     table.publish(entry, 'create');
-    return { id, warnings: [...warnings, ...createWarnings(hostConfig)] };
+    const foreign = request.platform === undefined && image !== null ? platformWarnings(image) : [];
+    return { id, warnings: [...warnings, ...createWarnings(hostConfig), ...foreign] };
   } catch (error) {
     for (const step of undo.reverse()) {
       try {
@@ -75,6 +85,15 @@ export async function createContainer(
     }
     throw error;
   }
+}
+
+/** That an image was taken which this machine cannot be expected to run. */
+function platformWarnings(image: Image): string[] {
+  const [own, host] = [configPlatform(image.config), hostPlatform()];
+  if (platformRank(own, host) >= 0) return [];
+  return [
+    `The requested image's platform (${formatPlatform(own)}) does not match the detected host platform (${formatPlatform(host)}) and no specific platform was requested`,
+  ];
 }
 
 /** Most containers have no mounts of their own: nothing to plan. */

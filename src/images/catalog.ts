@@ -1,6 +1,12 @@
 import { EngineError } from '../errors/index.ts';
 import type { RecordCollection, Records } from '../records/index.ts';
 import {
+  hostPlatform,
+  configPlatform,
+  fittingPlatforms,
+  isSamePlatform,
+  platformNotFound,
+  platformRank,
   chainIds,
   familiarReference,
   formatReference,
@@ -11,6 +17,7 @@ import {
   type Descriptor,
   type Digest,
   type ImageConfig,
+  type Platform,
   type Reference,
 } from '../spec/index.ts';
 import type { Image } from './images.ts';
@@ -25,14 +32,27 @@ export interface LayerRecord {
   sizeBytes: number;
 }
 
+/** An index as it came, and what of it is kept besides the manifests of images. */
+export interface IndexRecord extends Descriptor {
+  /** Indexes in it, and attestations with all that they name. */
+  kept?: Descriptor[];
+}
+
+/** What a reference stands for. */
+export interface Naming {
+  /** Images of several platforms when the reference stands for an index; the one for this machine first. */
+  ids: Digest[];
+  index?: Digest;
+}
+
 /** What is durable of an image besides its config, which is a blob. */
 export interface ImageRecord {
   /** Bottom first, one for each of the config's diff ids. */
   layers: LayerRecord[];
   /** The manifest it came with, whose layers are the blobs above; null when it came without. */
   manifest: Descriptor | null;
-  /** The indexes that the manifest was chosen from, kept as they were pulled. */
-  indexes?: Descriptor[];
+  /** The indexes that name the manifest, kept as they came. */
+  indexes?: IndexRecord[];
   parent: string;
   lastTaggedAtMs: number | null;
   /**
@@ -52,11 +72,12 @@ interface Entry {
 /** All images and references in memory, and their records. Changes are made inside transaction(). */
 export class ImageCatalog {
   readonly #images: RecordCollection<ImageRecord>;
-  readonly #tags: RecordCollection<Digest>;
+  /** A digest alone stands for that image. */
+  readonly #tags: RecordCollection<Digest | Naming>;
   readonly #records: Records;
   #entries = new Map<Digest, Entry>();
-  /** Canonical reference to image id. */
-  #references = new Map<string, Digest>();
+  /** By canonical reference. */
+  #references = new Map<string, Naming>();
   /** How many images refer to a blob or layer. */
   #uses = new Map<string, number>();
 
@@ -73,14 +94,15 @@ export class ImageCatalog {
       if (config === undefined) this.#images.delete(id);
       else this.#insert(id, config, record);
     }
-    for (const [text, id] of this.#tags.entries()) {
-      const entry = this.#entries.get(id);
-      if (entry === undefined) {
+    for (const [text, stored] of this.#tags.entries()) {
+      const naming = typeof stored === 'string' ? { ids: [stored] } : stored;
+      const ids = naming.ids.filter((id) => this.#entries.has(id));
+      if (ids.length === 0) {
         this.#tags.delete(text);
         continue;
       }
-      this.#references.set(text, id);
-      entry.references.push(parseReference(text));
+      this.#references.set(text, { ...naming, ids });
+      for (const id of ids) this.#entry(id).references.push(parseReference(text));
     }
   }
 
@@ -122,21 +144,69 @@ export class ImageCatalog {
     return this.#entries.get(id)?.record;
   }
 
-  /** Docker's way: an id, a reference, then an id prefix. @throws {EngineError} `not-found` "No such image: x" */
-  resolve(nameOrId: string): Digest {
+  /**
+   * Docker's way: an id, a reference, then an id prefix. Of several platforms the one for this machine, if there is one.
+   * @param wanted the platform that it must be of, or with `orRunnable` that it must run on
+   * @throws {EngineError} `not-found` "No such image: x", or that it is not there for the platform
+   */
+  resolve(nameOrId: string, wanted?: Platform, orRunnable = false): Digest {
+    const { ids } = this.naming(nameOrId);
+    if (wanted === undefined) return ids[0] as Digest;
+    const platforms = ids.map((id) => ({ id, platform: configPlatform(this.#entry(id).config) }));
+    const found = orRunnable
+      ? fittingPlatforms(platforms, wanted)
+      : platforms.filter(({ platform }) => isSamePlatform(platform, wanted));
+    if (found[0] === undefined) throw platformNotFound(nameOrId, wanted);
+    return found[0].id;
+  }
+
+  /**
+   * As resolve(), with the other platforms: of an id, those of the index that it is the foremost of.
+   * @throws {EngineError} `not-found` "No such image: x"
+   */
+  naming(nameOrId: string): Naming {
     const parsed = parseAnyReference(nameOrId);
     if (parsed.kind === 'digest') {
-      if (this.#visible(parsed.digest)) return parsed.digest;
+      if (this.#visible(parsed.digest)) return this.namingOfId(parsed.digest);
       throw noSuchImage(parsed.digest);
     }
     const wanted = withDefaultTag(parsed.reference);
-    const found = this.#references.get(formatReference(lookupForm(wanted))) ?? this.#byPrefix(nameOrId);
-    if (found === undefined) throw noSuchImage(familiarReference(wanted));
-    return found;
+    const named = this.#references.get(formatReference(lookupForm(wanted)));
+    if (named !== undefined) return named;
+    const id = this.#byPrefix(nameOrId);
+    if (id === undefined) throw noSuchImage(familiarReference(wanted));
+    return this.namingOfId(id);
+  }
+
+  /** What `docker images` shows under an id. */
+  namingOfId(id: Digest): Naming {
+    const namings = this.references(id).flatMap((reference) => this.named(reference) ?? []);
+    const own = namings.filter(({ ids }) => ids[0] === id);
+    const indexes = new Set(own.map(({ index }) => index));
+    // Named by its manifest alone somewhere, or by two indexes: which one is meant cannot be told.
+    if (own.length > 0) return indexes.size === 1 ? (own[0] as Naming) : { ids: [id] };
+    const [index, ...others] = this.record(id)?.indexes ?? [];
+    if (namings.length > 0 || index === undefined || others.length > 0) return { ids: [id] };
+    return { ids: [id], index: index.digest };
+  }
+
+  /** Whether lists show it: all but the platforms that come second under every reference they have. */
+  isForemost(id: Digest): boolean {
+    const { references } = this.#entry(id);
+    return references.length === 0 || references.some((reference) => this.referenced(reference) === id);
   }
 
   referenced(reference: Reference): Digest | undefined {
+    return this.named(reference)?.ids[0];
+  }
+
+  named(reference: Reference): Naming | undefined {
     return this.#references.get(formatReference(lookupForm(withDefaultTag(reference))));
+  }
+
+  /** The image whose manifest it is. */
+  byManifest(digest: Digest): Digest | undefined {
+    return this.ids().find((id) => this.record(id)?.manifest?.digest === digest);
   }
 
   /** References to an image, sorted. */
@@ -144,11 +214,11 @@ export class ImageCatalog {
     return this.#entry(id).references.toSorted((a, b) => compare(formatReference(a), formatReference(b)));
   }
 
-  /** Every reference of a repository, sorted, with the image it names. */
-  repository(reference: Reference): { reference: Reference; id: Digest }[] {
+  /** Every reference of a repository, sorted, with what it names. */
+  repository(reference: Reference): { reference: Reference; naming: Naming }[] {
     const name = repositoryName(reference);
-    return this.ids()
-      .flatMap((id) => this.references(id).map((found) => ({ reference: found, id })))
+    return [...this.#references]
+      .map(([text, naming]) => ({ reference: parseReference(text), naming }))
       .filter((found) => repositoryName(found.reference) === name)
       .toSorted((a, b) => compare(formatReference(a.reference), formatReference(b.reference)));
   }
@@ -173,6 +243,7 @@ export class ImageCatalog {
     this.#images.put(id, record);
     this.#insert(id, config, record);
     this.#entry(id).references = references;
+    if (record.heldBy === undefined) this.#join(id);
   }
 
   /** Its references must be gone. */
@@ -182,28 +253,73 @@ export class ImageCatalog {
     this.#images.delete(id);
   }
 
-  /** Takes the reference from the image that had it. */
-  setReference(reference: Reference, id: Digest, nowMs: number): void {
+  /** Takes the reference from the images that had it. With `index`: all images of the index get it. */
+  setReference(reference: Reference, { ids, index }: Naming, nowMs: number): void {
     this.removeReference(reference);
-    const text = formatReference(reference);
-    const entry = this.#entry(id);
-    this.#references.set(text, id);
-    this.#tags.put(text, id);
-    entry.references = [...entry.references, reference];
-    entry.record = { ...entry.record, lastTaggedAtMs: nowMs };
-    this.#images.put(id, entry.record);
-    entry.view = undefined;
+    const members = index === undefined ? ids : this.members(index, ids);
+    this.#name(reference, index === undefined ? { ids: members } : { ids: members, index });
+    for (const id of members) {
+      const entry = this.#entry(id);
+      entry.record = { ...entry.record, lastTaggedAtMs: nowMs };
+      this.#images.put(id, entry.record);
+    }
   }
 
   removeReference(reference: Reference): void {
+    for (const id of this.#references.get(formatReference(reference))?.ids ?? []) this.unname(reference, id);
+  }
+
+  /** Takes the reference from one of the images that have it. */
+  unname(reference: Reference, id: Digest): void {
     const text = formatReference(reference);
-    const id = this.#references.get(text);
-    if (id === undefined) return;
-    this.#references.delete(text);
-    this.#tags.delete(text);
+    const naming = this.#references.get(text);
+    if (naming === undefined) return;
+    const ids = naming.ids.filter((other) => other !== id);
+    if (ids.length > 0) {
+      this.#references.set(text, { ...naming, ids });
+      this.#tags.put(text, { ...naming, ids });
+    } else {
+      this.#references.delete(text);
+      this.#tags.delete(text);
+    }
     const entry = this.#entry(id);
     entry.references = entry.references.filter((other) => formatReference(other) !== text);
     entry.view = undefined;
+  }
+
+  /** The images of an index that are here, the one for this machine first. */
+  members(index: Digest, also: readonly Digest[] = []): Digest[] {
+    const named = this.ids().filter((id) => this.record(id)?.indexes?.some(({ digest }) => digest === index));
+    const rank = new Map(
+      [...new Set([...also, ...named])].map((id) => {
+        const found = platformRank(configPlatform(this.#entry(id).config), hostPlatform());
+        return [id, found === -1 ? Infinity : found];
+      }),
+    );
+    return [...rank].toSorted(([, a], [, b]) => (a === b ? 0 : a - b)).map(([id]) => id);
+  }
+
+  /** An image that came by an index is another platform of whatever stands for that index. */
+  #join(id: Digest): void {
+    const own = new Set(this.record(id)?.indexes?.map(({ digest }) => digest));
+    for (const [text, { ids, index }] of this.#references) {
+      if (index === undefined || !own.has(index) || ids.includes(id)) continue;
+      this.#name(parseReference(text), { ids: this.members(index, ids), index });
+    }
+  }
+
+  #name(reference: Reference, naming: Naming): void {
+    const text = formatReference(reference);
+    const { ids, index } = naming;
+    this.#references.set(text, naming);
+    this.#tags.put(text, index === undefined && ids.length === 1 ? (ids[0] as Digest) : naming);
+    for (const id of ids) {
+      const entry = this.#entry(id);
+      if (entry.references.every((other) => formatReference(other) !== text)) {
+        entry.references = [...entry.references, reference];
+      }
+      entry.view = undefined;
+    }
   }
 
   refersTo(shared: Shared): boolean {
@@ -216,7 +332,9 @@ export class ImageCatalog {
     const layers = chainIds(config.rootfs.diff_ids).toReversed();
     const blobs = [id, ...record.layers.map((layer) => layer.blob.digest)];
     if (record.manifest !== null) blobs.push(record.manifest.digest);
-    for (const index of record.indexes ?? []) blobs.push(index.digest);
+    for (const { digest, kept = [] } of record.indexes ?? []) {
+      blobs.push(digest, ...kept.map((one) => one.digest));
+    }
     return [
       ...layers.map((digest) => ({ kind: 'layer' as const, digest })),
       ...blobs.map((digest) => ({ kind: 'blob' as const, digest })),

@@ -1,5 +1,6 @@
 import { decompress, type ExpansionLimits } from '../archive/index.ts';
 import {
+  hostPlatform,
   familiarReference,
   mediaTypes,
   parseReference,
@@ -9,7 +10,7 @@ import {
   type Reference,
 } from '../spec/index.ts';
 import { applyChanges } from './changes.ts';
-import { badImage, encodeImageConfig, hostPlatform } from './image-config.ts';
+import { badImage, encodeImageConfig } from './image-config.ts';
 import type { ImageStore } from './image-store.ts';
 import type { Image, Images } from './images.ts';
 import type { LayerSource } from './layers.ts';
@@ -28,8 +29,7 @@ export async function importImage(
   const created = new Date(store.nowMs()).toISOString();
   const comment = options.message || `Imported from ${options.source ?? '-'}`;
   const config: ImageConfig = {
-    ...hostPlatform(),
-    ...options.platform,
+    ...(options.platform ?? hostPlatform()),
     created,
     comment,
     config: runConfig,

@@ -2,12 +2,14 @@ import {
   mediaTypes,
   parseReference,
   withDefaultTag,
+  type Digest,
   type ImageConfig,
   type Reference,
 } from '../spec/index.ts';
 import type { Descriptor } from '../spec/index.ts';
 import type { Compression } from '../archive/index.ts';
 import type { ArchiveFiles } from './archive-files.ts';
+import type { IndexRecord } from './catalog.ts';
 import { badImage, isObject, isTextList, parseImageConfig } from './image-config.ts';
 import type { LayerSource } from './layers.ts';
 
@@ -17,8 +19,8 @@ export interface FoundImage {
   config: ImageConfig;
   layers: LayerSource[];
   manifest: { descriptor: Descriptor; bytes: Buffer } | null;
-  /** The index it was chosen from. */
-  index?: { descriptor: Descriptor; bytes: Buffer };
+  /** The index that names it, stored and held with what is kept of it. */
+  index?: IndexRecord;
   references: Reference[];
   /** Id of its parent, as the archive says. */
   parent: string;
@@ -31,6 +33,19 @@ export async function readDockerArchive(files: ArchiveFiles): Promise<FoundImage
   const found: FoundImage[] = [];
   for (const item of manifest as unknown[]) found.push(await readItem(files, item));
   return found;
+}
+
+/** The parents that it tells, by the ids of the images: an OCI layout cannot. */
+export async function readParents(files: ArchiveFiles): Promise<Map<Digest, string>> {
+  const parents = new Map<Digest, string>();
+  const manifest = await files.json('manifest.json');
+  for (const item of Array.isArray(manifest) ? (manifest as unknown[]) : []) {
+    if (!isObject(item)) continue;
+    const { Config: path, Parent: parent } = item;
+    if (typeof path !== 'string' || typeof parent !== 'string' || !files.has(path)) continue;
+    parents.set(files.describe(path).digest, parent);
+  }
+  return parents;
 }
 
 async function readItem(files: ArchiveFiles, item: unknown): Promise<FoundImage> {

@@ -123,12 +123,3 @@ export function encodeImageConfig(config: ImageConfig): Buffer {
   members.sort(([a], [b]) => (a < b ? -1 : 1));
   return Buffer.from(JSON.stringify(Object.fromEntries(members)));
 }
-
-/** This machine as an image platform: `amd64`, `arm64` with variant `v8`. */
-export function hostPlatform(): { architecture: string; os: string; variant?: string } {
-  const names: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-  const architecture = names[process.arch] ?? process.arch;
-  return architecture === 'arm64'
-    ? { architecture, os: 'linux', variant: 'v8' }
-    : { architecture, os: 'linux' };
-}

@@ -2,9 +2,9 @@ import type { ExpansionLimits } from '../archive/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
-import type { Descriptor, Digest, ImageConfig, Reference } from '../spec/index.ts';
+import type { Digest, ImageConfig, Reference } from '../spec/index.ts';
 import { storeBytes } from './archive-files.ts';
-import type { ImageCatalog, ImageRecord } from './catalog.ts';
+import type { ImageCatalog, ImageRecord, IndexRecord } from './catalog.ts';
 import type { FoundImage } from './docker-archive.ts';
 import { ImageLayers, type LayersOptions, type UnpackLayer } from './layers.ts';
 import { Leases, type Lease, type Shared } from './leases.ts';
@@ -15,6 +15,8 @@ export interface PreparedImage {
   config: ImageConfig;
   record: ImageRecord;
   references: Reference[];
+  /** The index that the references stand for. */
+  index?: Digest;
 }
 
 /** What the operations on images share: the stores, and the one way in which an image comes to be. */
@@ -54,17 +56,17 @@ export class ImageStore {
   async prepare(lease: Lease, found: FoundImage, options: LayersOptions = {}): Promise<PreparedImage> {
     const { digest: id } = await storeBytes(this.content, lease, found.configBytes);
     if (found.manifest !== null) await storeBytes(this.content, lease, found.manifest.bytes);
-    if (found.index !== undefined) await storeBytes(this.content, lease, found.index.bytes);
     const layers = await this.layers.ensure(lease, found.layers, options);
     const manifest = found.manifest?.descriptor ?? null;
     const record: ImageRecord = {
       layers,
       manifest,
-      ...(found.index === undefined ? {} : { indexes: [found.index.descriptor] }),
+      ...(found.index === undefined ? {} : { indexes: [found.index] }),
       parent: found.parent,
       lastTaggedAtMs: null,
     };
-    return { id, config: found.config, record, references: found.references };
+    const { config, references, index } = found;
+    return { id, config, record, references, ...(index === undefined ? {} : { index: index.digest }) };
   }
 
   /**
@@ -73,20 +75,26 @@ export class ImageStore {
    */
   commit(images: readonly PreparedImage[]): { reference: Reference; previous: Digest }[] {
     return this.catalog.transaction(() => {
-      const moved: { reference: Reference; previous: Digest }[] = [];
-      for (const { id, config, record, references } of images) {
+      for (const { id, config, record } of images) {
         const known = this.catalog.record(id);
         if (known === undefined || known.heldBy !== undefined || known.manifest === null) {
           this.catalog.put(id, config, merge(known, record));
-        } else if (known.manifest.digest === record.manifest?.digest) {
-          const indexes = union(known.indexes, record.indexes);
-          if (indexes.length > (known.indexes?.length ?? 0))
-            this.catalog.put(id, config, { ...known, indexes });
+        } else if (known.manifest.digest === record.manifest?.digest && record.indexes !== undefined) {
+          this.catalog.put(id, config, { ...known, indexes: union(known.indexes, record.indexes) });
         }
+      }
+      const moved: { reference: Reference; previous: Digest }[] = [];
+      for (const { id, index, references } of images) {
+        // One that had come with another manifest of the same configuration is not of this index.
+        const isOf = this.catalog.record(id)?.indexes?.some(({ digest }) => digest === index) === true;
+        const naming = { ids: [id], ...(isOf && index !== undefined ? { index } : {}) };
         for (const reference of references) {
-          const previous = this.catalog.referenced(reference);
-          if (previous !== undefined && previous !== id) moved.push({ reference, previous });
-          this.catalog.setReference(reference, id, this.nowMs());
+          const previous = this.catalog.named(reference)?.ids ?? [];
+          this.catalog.setReference(reference, naming, this.nowMs());
+          const now = this.catalog.named(reference)?.ids ?? [];
+          moved.push(
+            ...previous.filter((old) => !now.includes(old)).map((old) => ({ reference, previous: old })),
+          );
         }
       }
       return moved;
@@ -125,6 +133,12 @@ function merge(known: ImageRecord | undefined, record: ImageRecord): ImageRecord
   };
 }
 
-function union(known: readonly Descriptor[] = [], more: readonly Descriptor[] = []): Descriptor[] {
-  return [...known, ...more.filter(({ digest }) => known.every((other) => other.digest !== digest))];
+function union(known: readonly IndexRecord[] = [], more: readonly IndexRecord[]): IndexRecord[] {
+  const result = new Map(known.map((index) => [index.digest, index]));
+  for (const index of more) {
+    const kept = [...(result.get(index.digest)?.kept ?? []), ...(index.kept ?? [])];
+    const unique = [...new Map(kept.map((one) => [one.digest, one])).values()];
+    result.set(index.digest, { ...index, ...(unique.length === 0 ? {} : { kept: unique }) });
+  }
+  return [...result.values()];
 }

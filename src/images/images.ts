@@ -20,6 +20,25 @@ export interface Image {
   chainId: ChainId | null;
 }
 
+/** One manifest of an image: a platform of it, or what lies beside the platforms. */
+export interface ImageVariant {
+  /** `unknown`: not for running, and not an attestation that says of what. */
+  kind: 'image' | 'attestation' | 'unknown';
+  /** As the index names it. */
+  descriptor: Descriptor;
+  /** All of it is here. */
+  isAvailable: boolean;
+  /** Of the blobs that are here. */
+  contentBytes: number;
+  /** Of an image. */
+  unpackedBytes?: number;
+  platform?: Platform;
+  /** Of an image that is here. */
+  id?: Digest;
+  /** Digest of the manifest that an attestation is about. */
+  subject?: string;
+}
+
 /** Progress as Docker streams it for load, pull and import. */
 export interface ImageProgress {
   id?: string;
@@ -39,17 +58,33 @@ export interface RemovedImage {
 export interface Images {
   open(): Promise<void>;
   list(): Image[];
-  /** By reference, id, or unique id prefix. @throws {EngineError} `not-found` "No such image: x" */
-  get(nameOrId: string): Image;
-  has(nameOrId: string): boolean;
+  /**
+   * By reference, id, or unique id prefix; of several platforms this machine's when it is there, or the one asked for.
+   * @throws {EngineError} `not-found` "No such image: x", "image with reference x was found but does not provide …"
+   */
+  get(nameOrId: string, platform?: Platform): Image;
+  has(nameOrId: string, platform?: Platform): boolean;
+  /**
+   * The index or manifest that a name stands for; with `platform` the manifest of that one. An image that came without a
+   * manifest has the one that save() writes.
+   */
+  target(nameOrId: string, platform?: Platform): Descriptor;
+  /** Each manifest reachable from the target, here or not. */
+  variants(nameOrId: string): Promise<ImageVariant[]>;
+  /** Ids of the images here that a name stands for, this machine's platform first. */
+  platforms(nameOrId: string): Digest[];
   /** An empty tag means the one in `repository`, else `latest`. */
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
-  /** Docker's rules: untags; deletes when last; `conflict` when used by `usedBy`'s containers unless forced. */
+  /**
+   * Docker's rules: untags; deletes when last; `conflict` when used by `usedBy`'s containers unless forced. With
+   * `platforms` only those of an image for several go, which needs `force`.
+   */
   remove(
     nameOrId: string,
     options: {
       force: boolean;
       prune: boolean;
+      platforms?: readonly Platform[];
       usedBy: (imageId: Digest) => { id: string; running: boolean }[];
     },
   ): Promise<RemovedImage[]>;
@@ -64,13 +99,26 @@ export interface Images {
   }): Promise<{ removed: RemovedImage[]; spaceReclaimedBytes: number }>;
   /** For `system df`; shared: layers that other images have too. */
   diskUsage(): { layersSizeBytes: number; images: { image: Image; sharedSizeBytes: number }[] };
-  /** docker-archive or OCI layout; tar plain, gzip or zstd. Returns the names loaded. */
+  /**
+   * docker-archive or OCI layout; tar plain, gzip or zstd. Of an index everything that the archive has of it, or with
+   * `platforms` only those. Returns the names loaded.
+   */
   load(
     archive: AsyncIterable<Uint8Array>,
-    options: { onProgress?: (progress: ImageProgress) => void; signal?: AbortSignal; platform?: Platform },
+    options: {
+      onProgress?: (progress: ImageProgress) => void;
+      signal?: AbortSignal;
+      platforms?: readonly Platform[];
+    },
   ): Promise<{ ids: Digest[]; tags: string[] }>;
-  /** Dual layout (docker-archive and OCI), several images, streamed. */
-  save(names: readonly string[], options: { signal?: AbortSignal }): AsyncIterable<Uint8Array>;
+  /**
+   * Dual layout (docker-archive and OCI), several images, streamed.
+   * @throws {EngineError} `not-found` also for a platform of `platforms`
+   */
+  save(
+    names: readonly string[],
+    options: { signal?: AbortSignal; platforms?: readonly Platform[] },
+  ): AsyncIterable<Uint8Array>;
   /** One tar as one layer. */
   import(
     archive: AsyncIterable<Uint8Array>,
@@ -101,8 +149,10 @@ export interface Images {
     name: string,
     options: { onProgress?: (text: string) => void; signal?: AbortSignal },
   ): Promise<Image>;
+  /** With `platform`: of the image that runs there. */
   history(
     nameOrId: string,
+    platform?: Platform,
   ): { id: string; created: number; createdBy: string; tags: string[]; sizeBytes: number; comment: string }[];
   /**
    * Fetches an image from its registry. A reference without tag means `latest`, with `allTags` all of the repository's.
@@ -118,11 +168,11 @@ export interface Images {
 
 export interface PullOptions {
   allTags?: boolean;
-  /** Of an image for several; default: this machine's. */
+  /** Of an image for several. Default of a pull: this machine's; of a push: all, if they are to be had. */
   platform?: Platform;
   credentials?: RegistryCredentials;
   onProgress?: (progress: ImageProgress) => void;
   signal?: AbortSignal;
 }
 
-export type PushOptions = Omit<PullOptions, 'platform'>;
+export type PushOptions = PullOptions;

@@ -2,5 +2,4 @@ export type * from './images.ts';
 export { applyChanges } from './changes.ts';
 export { LocalImages, type LocalImagesParts } from './local-images.ts';
 export type { UnpackLayer } from './layers.ts';
-export { parsePlatform, formatPlatform } from './platforms.ts';
-export { hostPlatform } from './image-config.ts';
+export { progressOf } from './progress-text.ts';

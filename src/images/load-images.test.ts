@@ -159,16 +159,18 @@ test('Images.load() follows nested indexes to this platform', async () => {
     annotations: { 'org.opencontainers.image.ref.name': 'x:y' },
   };
   const archive = await tarOf({ ...files, 'index.json': JSON.stringify({ manifests: [index] }) });
-  await load(engine, archive, { platform: { os: 'linux', architecture: 'amd64' } });
+  await load(engine, archive, { platforms: [{ os: 'linux', architecture: 'amd64' }] });
   assert.deepEqual(
     engine.images.list().map((image) => image.id),
     [wanted.id],
   );
   assert.ok(engine.images.has('x:y'));
-  await load(engine, archive, { platform: { os: 'linux', architecture: 's390x' } });
-  assert.equal(engine.images.get('x:y').id, other.id);
-  await assert.rejects(load(engine, archive, { platform: { os: 'linux', architecture: 'riscv64' } }), {
-    message: 'invalid archive: it has no image for platform linux/riscv64',
+  await load(engine, archive, { platforms: [{ os: 'linux', architecture: 's390x' }] });
+  assert.equal(engine.images.get('x:y').id, wanted.id);
+  assert.equal(engine.images.get('x:y', { os: 'linux', architecture: 's390x' }).id, other.id);
+  await assert.rejects(load(engine, archive, { platforms: [{ os: 'linux', architecture: 'riscv64' }] }), {
+    kind: 'not-found',
+    message: 'requested platform(s) ([linux/riscv64]) not found',
   });
 });
 

@@ -1,11 +1,11 @@
 import { decompress } from '../archive/index.ts';
 import { familiarReference, type Digest } from '../spec/index.ts';
 import { ArchiveFiles } from './archive-files.ts';
-import { readDockerArchive } from './docker-archive.ts';
+import { readDockerArchive, readParents } from './docker-archive.ts';
 import { badImage } from './image-config.ts';
 import type { ImageStore, PreparedImage } from './image-store.ts';
 import type { Images } from './images.ts';
-import { readOciLayout } from './oci-layout.ts';
+import { isOriginal, readOciLayout } from './oci-layout.ts';
 
 type LoadOptions = Parameters<Images['load']>[1];
 
@@ -19,7 +19,7 @@ export async function loadImages(
   options: LoadOptions,
 ): Promise<{ ids: Digest[]; tags: string[] }> {
   await using lease = store.leases.open();
-  const { signal, platform, onProgress } = options;
+  const { signal, platforms = [], onProgress } = options;
   const { archiveLimits: limits } = store;
   const files = await ArchiveFiles.read(decompress(archive, { limits }), {
     content: store.content,
@@ -30,14 +30,19 @@ export async function loadImages(
   const isLayout = files.has('index.json');
   const isDocker = files.has('manifest.json');
   if (!isLayout && !isDocker) throw badImage('invalid archive: does not contain a manifest.json');
-  // Of an archive that is both, Docker reads the docker-archive; only the layout can hold several platforms.
-  const preferLayout = isLayout && (!isDocker || platform !== undefined);
-  const found = preferLayout ? await readOciLayout(files, platform) : await readDockerArchive(files);
+  // What Docker's classic store writes is the same in both forms.
+  const preferLayout = isLayout && (!isDocker || platforms.length > 0 || (await isOriginal(files)));
+  const found = preferLayout ? await readOciLayout(files, platforms) : await readDockerArchive(files);
+  const parents = preferLayout && isDocker ? await readParents(files) : new Map<Digest, string>();
   const prepared: PreparedImage[] = [];
   for (const image of found) prepared.push(await store.prepare(lease, image, options));
+  for (const { id, record } of prepared) record.parent = parents.get(id) ?? record.parent;
   linkParents(store, prepared);
   const moved = store.commit(prepared);
-  for (const { id } of prepared) store.publish('load', id, id);
+  const shown = prepared.filter(
+    ({ index }, at) => index === undefined || prepared.findIndex((other) => other.index === index) === at,
+  );
+  for (const { id } of shown) store.publish('load', id, id);
 
   for (const { reference, previous } of moved) {
     const name = familiarReference(reference);
@@ -48,7 +53,7 @@ export async function loadImages(
   const tags = prepared.flatMap((image) => image.references.map(familiarReference));
   for (const tag of tags) onProgress?.({ stream: `Loaded image: ${tag}\n` });
   if (tags.length === 0) {
-    const lines = prepared.map(({ id }) => `Loaded image ID: ${id}\n`);
+    const lines = shown.map(({ id }) => `Loaded image ID: ${id}\n`);
     if (lines.length > 0) onProgress?.({ stream: lines.join('') });
   }
   return { ids: prepared.map((image) => image.id), tags };

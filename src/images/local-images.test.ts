@@ -301,7 +301,7 @@ test('Images.save() gives equal bytes that load() reads back, as docker-archive 
     names.filter((name) => !name.startsWith('blobs/sha256/')),
     ['blobs/', 'index.json', 'manifest.json', 'oci-layout', 'repositories'],
   );
-  for (const options of [{}, { platform: { os: 'linux', architecture: 'amd64' } }]) {
+  for (const options of [{}, { platforms: [{ os: 'linux', architecture: 'amd64' }] }]) {
     using other = await testImages();
     await other.images.load(chunked(saved), options);
     assert.equal(other.images.get('b:1').id, image.id);

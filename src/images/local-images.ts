@@ -5,7 +5,7 @@ import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { Registries } from '../registry/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
-import { chainIds, familiarReference, isTag } from '../spec/index.ts';
+import { chainIds, familiarReference, isTag, type Descriptor, type Platform } from '../spec/index.ts';
 import { bootstrapImage } from './bootstrap/bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
 import { createImage, importImage, parseTagReference } from './create-image.ts';
@@ -21,6 +21,7 @@ import { ImagePush } from './push.ts';
 import { LayerSources } from './layer-sources.ts';
 import { ImageRemoval } from './remove-image.ts';
 import { imagesToSave, saveImages } from './save-images.ts';
+import { imageTarget, imageVariants } from './variants.ts';
 
 export interface LocalImagesParts {
   content: ContentStore;
@@ -87,31 +88,47 @@ export class LocalImages implements Images {
     const created = (image: Image) => image.config.created ?? '';
     return catalog
       .ids()
+      .filter((id) => catalog.isForemost(id))
       .map((id) => catalog.view(id))
       .sort((a, b) => (created(a) < created(b) ? 1 : -1));
   }
 
-  get(nameOrId: string): Image {
-    return this.#store.catalog.view(this.#store.catalog.resolve(nameOrId));
+  get(nameOrId: string, platform?: Platform): Image {
+    return this.#store.catalog.view(this.#store.catalog.resolve(nameOrId, platform));
   }
 
-  has(nameOrId: string): boolean {
+  has(nameOrId: string, platform?: Platform): boolean {
     try {
-      this.#store.catalog.resolve(nameOrId);
+      this.#store.catalog.resolve(nameOrId, platform);
       return true;
     } catch {
       return false;
     }
   }
 
+  target(nameOrId: string, platform?: Platform): Descriptor {
+    const { catalog } = this.#store;
+    const naming =
+      platform === undefined ? catalog.naming(nameOrId) : { ids: [catalog.resolve(nameOrId, platform)] };
+    return imageTarget(this.#store, naming);
+  }
+
+  async variants(nameOrId: string): ReturnType<Images['variants']> {
+    return await imageVariants(this.#store, this.#store.catalog.naming(nameOrId));
+  }
+
+  platforms(nameOrId: string): Image['id'][] {
+    return this.#store.catalog.naming(nameOrId).ids;
+  }
+
   async tag(nameOrId: string, repository: string, tag: string): Promise<void> {
     const { catalog, nowMs } = this.#store;
-    const id = catalog.resolve(nameOrId);
+    const naming = catalog.naming(nameOrId);
     if (tag !== '' && !isTag(tag)) throw new EngineError('invalid-parameter', 'invalid tag format');
     const named = parseTagReference(repository);
     const reference = tag === '' ? named : { ...named, tag };
-    catalog.transaction(() => catalog.setReference(reference, id, nowMs()));
-    this.#store.publish('tag', id, familiarReference(reference));
+    catalog.transaction(() => catalog.setReference(reference, naming, nowMs()));
+    this.#store.publish('tag', catalog.resolve(nameOrId), familiarReference(reference));
   }
 
   async remove(nameOrId: string, options: Parameters<Images['remove']>[1]): Promise<RemovedImage[]> {
@@ -135,9 +152,12 @@ export class LocalImages implements Images {
     return await loadImages(this.#store, archive, options);
   }
 
-  save(names: readonly string[], options: { signal?: AbortSignal }): AsyncIterable<Uint8Array> {
-    const images = imagesToSave(this.#store, names);
-    for (const { id } of images) this.#store.publish('save', id, id);
+  save(names: readonly string[], options: Parameters<Images['save']>[1]): AsyncIterable<Uint8Array> {
+    const images = imagesToSave(this.#store, names, options.platforms);
+    for (const { naming } of images) {
+      const [id = ''] = naming.ids;
+      this.#store.publish('save', id, id);
+    }
     return saveImages(this.#store, images, options.signal);
   }
 
@@ -166,9 +186,9 @@ export class LocalImages implements Images {
     await this.#push.run(reference, options);
   }
 
-  history(nameOrId: string): ReturnType<Images['history']> {
+  history(nameOrId: string, platform?: Platform): ReturnType<Images['history']> {
     const { catalog } = this.#store;
-    return imageHistory(catalog, catalog.resolve(nameOrId));
+    return imageHistory(catalog, catalog.resolve(nameOrId, platform, true));
   }
 
   /** Layers lost with the snapshotter's directory, or never made by this snapshotter, come again from their blobs. */

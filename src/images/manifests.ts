@@ -14,6 +14,10 @@ export function parseManifest(bytes: Uint8Array, name: string): { config: Descri
   return { config: parseDescriptor(config, what), layers };
 }
 
+export function isIndex({ mediaType }: { mediaType: string }): boolean {
+  return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerIndex;
+}
+
 /** Reads an index from outside: the entries that are images. @throws {EngineError} `invalid-parameter` */
 export function parseIndexEntries(bytes: Uint8Array, name: string): Descriptor[] {
   return parseAllEntries(bytes, name).filter(

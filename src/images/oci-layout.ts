@@ -1,82 +1,176 @@
+import { EngineError } from '../errors/index.ts';
 import {
+  hostPlatform,
+  configPlatform,
+  fittingPlatforms,
+  formatPlatform,
+  isSamePlatform,
   digestHex,
-  isDigest,
+  formatReference,
   mediaTypes,
   parseReference,
   withDefaultTag,
   type Descriptor,
+  type Digest,
   type Platform,
   type Reference,
 } from '../spec/index.ts';
 import type { ArchiveFiles } from './archive-files.ts';
 import type { FoundImage } from './docker-archive.ts';
-import {
-  badImage,
-  hostPlatform,
-  isObject,
-  parseImageConfig,
-  parseJson,
-  type JsonObject,
-} from './image-config.ts';
+import { badImage, isObject, parseImageConfig } from './image-config.ts';
 import type { LayerSource } from './layers.ts';
-import { checkKind } from './manifests.ts';
+import { isIndex, parseAllEntries, parseDescriptor, parseManifest } from './manifests.ts';
 
 const maxDepth = 8;
 
-/** Reads an OCI image layout (image-spec v1.1 image-layout.md): one image for each entry of `index.json`. */
-export async function readOciLayout(files: ArchiveFiles, platform?: Platform): Promise<FoundImage[]> {
-  const index = await files.json('index.json');
-  const entries = descriptors(index, 'manifests', 'index.json').filter(isRunnable);
-  const wanted = platform ?? hostPlatform();
-  const chosen: { descriptor: Descriptor; reference: Reference | null }[] = [];
-  for (const entry of entries) {
-    const descriptor = await chooseManifest(files, entry, wanted, 0);
-    if (descriptor !== undefined) chosen.push({ descriptor, reference: referenceOf(entry) });
+/**
+ * Reads an OCI image layout (image-spec v1.1 image-layout.md): the images of each entry of `index.json`. Of an index
+ * come all that the layout has, or those of `platforms`, and what lies beside them.
+ */
+export async function readOciLayout(
+  files: ArchiveFiles,
+  platforms: readonly Platform[] = [],
+): Promise<FoundImage[]> {
+  const found = new Map<Digest, FoundImage>();
+  const alone: { descriptor: Descriptor; reference: Reference | null }[] = [];
+  for (const entry of await layoutEntries(files)) {
+    const reference = referenceOf(entry);
+    if (!isIndex(entry)) {
+      alone.push({ descriptor: entry, reference });
+      continue;
+    }
+    const images = await new LayoutIndex(files, platforms).read(entry);
+    if (images.length === 0 && platforms.length === 0) {
+      throw badImage(`invalid archive: it has no image of index ${entry.digest}`);
+    }
+    if (reference !== null) images[0]?.references.push(reference);
+    for (const image of images) addImage(found, image);
   }
-  // One entry for each platform under one name is how some tools write a multi-platform image.
-  const fitting = chosen.filter(({ descriptor }) => fits(descriptor.platform, wanted));
-  const images = new Map<string, FoundImage>();
-  for (const { descriptor, reference } of fitting.length > 0 || platform !== undefined ? fitting : chosen) {
-    const image = images.get(descriptor.digest) ?? (await readManifest(files, descriptor));
-    images.set(descriptor.digest, image);
+  for (const { descriptor, reference } of onePlatformEach(alone)) {
+    const image = await readManifest(files, descriptor);
+    if (!isAsked(image, descriptor, platforms)) continue;
     if (reference !== null) image.references.push(reference);
+    addImage(found, image);
   }
-  if (images.size === 0) {
-    const name = [wanted.os, wanted.architecture, wanted.variant].filter(Boolean).join('/');
-    throw badImage(`invalid archive: it has no image for platform ${name}`);
+  if (found.size === 0 && platforms.length > 0) {
+    const names = platforms.map(formatPlatform).join(' ');
+    throw new EngineError('not-found', `requested platform(s) ([${names}]) not found`);
   }
-  return [...images.values()];
+  return [...found.values()];
 }
 
-/** Follows nested indexes to the manifest that fits the platform best; undefined when none does. */
-async function chooseManifest(
-  files: ArchiveFiles,
-  descriptor: Descriptor,
-  wanted: Platform,
-  depth: number,
-): Promise<Descriptor | undefined> {
-  if (!isIndex(descriptor)) return descriptor;
-  if (depth === maxDepth) throw badImage(`invalid archive: indexes are nested more than ${maxDepth} deep`);
-  const value = parseJson(await blobBytes(files, descriptor), `index ${descriptor.digest}`);
-  checkKind(value, 'index', `index ${descriptor.digest}`);
-  const candidates = descriptors(value, 'manifests', `index ${descriptor.digest}`).filter(
-    (candidate) => isRunnable(candidate) && fits(candidate.platform, wanted),
-  );
-  candidates.sort((a, b) => score(b.platform, wanted) - score(a.platform, wanted));
-  for (const candidate of candidates) {
-    const found = await chooseManifest(files, candidate, wanted, depth + 1);
-    if (found !== undefined) return found;
+/** Whether a layout says more than the docker-archive in the same file: an index, or layers as they are in a registry. */
+export async function isOriginal(files: ArchiveFiles): Promise<boolean> {
+  for (const entry of await layoutEntries(files)) {
+    if (isIndex(entry)) return true;
+    const { layers } = parseManifest(await blobBytes(files, entry), entry.digest);
+    if (layers.some(({ mediaType }) => mediaType !== mediaTypes.ociLayer)) return true;
   }
-  return undefined;
+  return false;
+}
+
+async function layoutEntries(files: ArchiveFiles): Promise<Descriptor[]> {
+  return manifestsOf(await files.json('index.json')).filter(isRunnable);
+}
+
+/** The same image may come by two entries, with a name each. */
+function addImage(found: Map<Digest, FoundImage>, image: FoundImage): void {
+  const digest = image.manifest?.descriptor.digest ?? '';
+  const known = found.get(digest);
+  if (known === undefined) found.set(digest, image);
+  else known.references.push(...image.references);
+}
+
+/** One entry for each platform under one name is how some tools write a multi-platform image: this machine's is taken. */
+function onePlatformEach<T extends { descriptor: Descriptor; reference: Reference | null }>(
+  entries: readonly T[],
+): T[] {
+  const groups = Map.groupBy(entries, ({ descriptor, reference }) =>
+    reference === null ? descriptor.digest : formatReference(reference),
+  );
+  return [...groups.values()].flatMap((group) => {
+    const platforms = group.map((entry) => ({ entry, ...platformMember(entry.descriptor) }));
+    return fittingPlatforms(platforms, hostPlatform())[0]?.entry ?? group.slice(0, 1);
+  });
+}
+
+function platformMember({ platform }: Descriptor): { platform?: Platform } {
+  return platform === undefined ? {} : { platform };
+}
+
+function isAsked(image: FoundImage, { platform }: Descriptor, platforms: readonly Platform[]): boolean {
+  const own = platform ?? configPlatform(image.config);
+  return platforms.length === 0 || platforms.some((wanted) => isSamePlatform(own, wanted));
+}
+
+/** Reads one index with those in it. */
+class LayoutIndex {
+  readonly #files: ArchiveFiles;
+  readonly #platforms: readonly Platform[];
+  readonly #images: FoundImage[] = [];
+  readonly #kept: Descriptor[] = [];
+
+  constructor(files: ArchiveFiles, platforms: readonly Platform[]) {
+    this.#files = files;
+    this.#platforms = platforms;
+  }
+
+  /** The image for this machine first. */
+  async read(index: Descriptor): Promise<FoundImage[]> {
+    await this.#descend(index, 0);
+    const { mediaType, digest, size } = index;
+    await this.#files.blob(blobPath(index));
+    const kept = this.#kept.length === 0 ? {} : { kept: this.#kept };
+    for (const image of this.#images) image.index = { mediaType, digest, size, ...kept };
+    const best = fittingPlatforms(
+      this.#images.map((image) => ({ image, platform: configPlatform(image.config) })),
+      hostPlatform(),
+    )[0]?.image;
+    return best === undefined ? this.#images : [best, ...this.#images.filter((image) => image !== best)];
+  }
+
+  async #descend(index: Descriptor, depth: number): Promise<void> {
+    if (depth === maxDepth) throw badImage(`invalid archive: indexes are nested more than ${maxDepth} deep`);
+    for (const child of parseAllEntries(await blobBytes(this.#files, index), index.digest)) {
+      // An index names more than an archive has to have.
+      if (!this.#files.has(blobPath(child))) continue;
+      if (isIndex(child)) {
+        await this.#keep([child]);
+        await this.#descend(child, depth + 1);
+      } else if (!isRunnable(child)) {
+        await this.#keepManifest(child);
+      } else if (await this.#isWhole(child)) {
+        const image = await readManifest(this.#files, child);
+        if (isAsked(image, child, this.#platforms)) this.#images.push(image);
+      }
+    }
+  }
+
+  async #isWhole(manifest: Descriptor): Promise<boolean> {
+    const { config, layers } = parseManifest(await blobBytes(this.#files, manifest), manifest.digest);
+    return [config, ...layers].every((blob) => this.#files.has(blobPath(blob)));
+  }
+
+  /** An attestation, or what else a builder put beside the images. */
+  async #keepManifest(manifest: Descriptor): Promise<void> {
+    if (!(await this.#isWhole(manifest))) return;
+    const { config, layers } = parseManifest(await blobBytes(this.#files, manifest), manifest.digest);
+    await this.#keep([manifest, config, ...layers]);
+  }
+
+  async #keep(blobs: readonly Descriptor[]): Promise<void> {
+    for (const { mediaType, digest, size } of blobs) {
+      const path = blobPath({ digest });
+      checkBlob(this.#files, { digest, size }, path);
+      await this.#files.blob(path);
+      this.#kept.push({ mediaType, digest, size });
+    }
+  }
 }
 
 async function readManifest(files: ArchiveFiles, descriptor: Descriptor): Promise<FoundImage> {
-  const what = `manifest ${descriptor.digest}`;
   const bytes = await blobBytes(files, descriptor);
-  const manifest = parseJson(bytes, what);
-  checkKind(manifest, 'manifest', what);
-  const layerDescriptors = descriptors(manifest, 'layers', what);
-  const configDescriptor = parseDescriptor((manifest as JsonObject)['config'], what);
+  const { config: configDescriptor, layers: layerDescriptors } = parseManifest(bytes, descriptor.digest);
   const configBytes = await blobBytes(files, configDescriptor);
   const config = parseImageConfig(configBytes);
   const diffIds = config.rootfs.diff_ids;
@@ -101,7 +195,7 @@ async function blobBytes(files: ArchiveFiles, descriptor: Descriptor): Promise<B
   return await files.bytes(path);
 }
 
-function checkBlob(files: ArchiveFiles, descriptor: Descriptor, path: string): void {
+function checkBlob(files: ArchiveFiles, descriptor: Pick<Descriptor, 'digest' | 'size'>, path: string): void {
   const { digest, sizeBytes } = files.describe(path);
   if (digest !== descriptor.digest) throw badImage(`invalid archive: ${path} has digest ${digest}`);
   if (sizeBytes !== descriptor.size) {
@@ -109,62 +203,20 @@ function checkBlob(files: ArchiveFiles, descriptor: Descriptor, path: string): v
   }
 }
 
-function blobPath(descriptor: Descriptor): string {
+function blobPath(descriptor: Pick<Descriptor, 'digest'>): string {
   return `blobs/sha256/${digestHex(descriptor.digest)}`;
 }
 
-function descriptors(value: unknown, member: 'manifests' | 'layers', what: string): Descriptor[] {
-  const list = isObject(value) ? value[member] : undefined;
-  if (!Array.isArray(list)) throw badImage(`invalid archive: ${what} has no list of ${member}`);
-  return (list as unknown[]).map((item) => parseDescriptor(item, what));
-}
-
-function parseDescriptor(value: unknown, what: string): Descriptor {
-  if (!isObject(value)) throw badImage(`invalid archive: a descriptor in ${what} is not an object`);
-  const { mediaType, digest, size, platform, annotations } = value;
-  if (typeof digest !== 'string' || !isDigest(digest)) {
-    throw badImage(`invalid archive: a descriptor in ${what} has no sha256 digest`);
-  }
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
-    throw badImage(`invalid archive: the size of ${digest} in ${what} is not a count of bytes`);
-  }
-  return {
-    mediaType: typeof mediaType === 'string' ? mediaType : '',
-    digest,
-    size,
-    ...(isPlatform(platform) ? { platform } : {}),
-    ...(isTexts(annotations) ? { annotations } : {}),
-  };
-}
-
-function isPlatform(value: unknown): value is Platform {
-  return isObject(value) && typeof value['os'] === 'string' && typeof value['architecture'] === 'string';
-}
-
-function isTexts(value: unknown): value is Record<string, string> {
-  return isObject(value) && Object.values(value).every((text) => typeof text === 'string');
-}
-
-function isIndex({ mediaType }: Descriptor): boolean {
-  return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerIndex;
+function manifestsOf(value: unknown): Descriptor[] {
+  const list = isObject(value) ? value['manifests'] : undefined;
+  if (!Array.isArray(list)) throw badImage('invalid archive: index.json has no list of manifests');
+  return (list as unknown[]).map((item) => parseDescriptor(item, 'index.json of the archive'));
 }
 
 /** Not an attestation that a builder put beside the image. */
 function isRunnable({ platform, annotations }: Descriptor): boolean {
   if (annotations?.['vnd.docker.reference.type'] !== undefined) return false;
   return platform?.architecture !== 'unknown';
-}
-
-function fits(platform: Platform | undefined, wanted: Platform): boolean {
-  return (
-    platform === undefined || (platform.os === wanted.os && platform.architecture === wanted.architecture)
-  );
-}
-
-function score(platform: Platform | undefined, wanted: Platform): number {
-  if (platform === undefined) return 0;
-  if (platform.variant === wanted.variant) return 2;
-  return platform.variant === undefined ? 1 : 0;
 }
 
 /** The full name containerd writes, or a reference name that is more than a tag. */

@@ -30,7 +30,12 @@ export function progressOf(id: string, status: string, current = 0, total = 0): 
     ...(total > 0 ? { total } : {}),
   };
   const progress = progressBar(current, total);
-  return { status, progressDetail, ...(progress === '' ? {} : { progress }), id };
+  return {
+    status,
+    progressDetail,
+    ...(progress === '' ? {} : { progress }),
+    ...(id === '' ? {} : { id }),
+  };
 }
 
 /** Lets through at most one message of a kind each 100 ms, so that fast work is not slowed by telling of it. */

@@ -19,6 +19,8 @@ export async function pruneImages(
   const removed: RemovedImage[] = [];
   const candidates = catalog.ids().map((id) => catalog.view(id));
   for (const image of candidates.filter((candidate) => isCandidate(store, candidate, options))) {
+    // Gone with another: its child, or another platform of the same index.
+    if (!catalog.ids().includes(image.id)) continue;
     const references = catalog.references(image.id).map(formatReference);
     for (const name of references.length === 0 ? [image.id] : references) {
       try {

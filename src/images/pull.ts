@@ -1,6 +1,11 @@
 import { EngineError } from '../errors/index.ts';
 import { isSchema1, type FetchedManifest, type Registries, type Repository } from '../registry/index.ts';
 import {
+  hostPlatform,
+  configPlatform,
+  fittingPlatforms,
+  formatPlatform,
+  platformRank,
   chainIds,
   familiarName,
   familiarReference,
@@ -12,16 +17,16 @@ import {
   type Platform,
   type Reference,
 } from '../spec/index.ts';
+import type { IndexRecord } from './catalog.ts';
 import type { FoundImage } from './docker-archive.ts';
-import { badImage, hostPlatform, parseImageConfig } from './image-config.ts';
+import { badImage, parseImageConfig } from './image-config.ts';
 import { storeBytes } from './archive-files.ts';
 import type { ImageStore, PreparedImage } from './image-store.ts';
 import type { ImageProgress, PullOptions } from './images.ts';
 import type { LayerSource } from './layers.ts';
 import type { LayerSources } from './layer-sources.ts';
 import type { Lease } from './leases.ts';
-import { parseIndexEntries, parseManifest } from './manifests.ts';
-import { fittingPlatforms, formatPlatform, platformRank } from './platforms.ts';
+import { isIndex, parseIndexEntries, parseManifest } from './manifests.ts';
 import { progressOf } from './progress-text.ts';
 import { LayerDownloads, shortId } from './pull-downloads.ts';
 import { pullError, schema1Refused } from './pull-errors.ts';
@@ -30,7 +35,8 @@ const maxIndexDepth = 4;
 
 interface Chosen {
   manifest: FetchedManifest;
-  index: FetchedManifest | undefined;
+  /** The indexes that led to it, the outermost first. */
+  indexes: FetchedManifest[];
 }
 
 interface PullContext {
@@ -107,10 +113,18 @@ export class ImagePull {
     }
     await using lease = this.#store.leases.open();
     const context = { lease, options, tell };
+    const index = await this.#storeIndexes(chosen, lease);
     const prepared = (await this.#known(chosen, lease)) ?? (await this.#fetch(repository, chosen, context));
+    if (index !== undefined && prepared.record.manifest?.digest === chosen.manifest.descriptor.digest) {
+      prepared.record = { ...prepared.record, indexes: [index] };
+      prepared.index = index.digest;
+    }
     const { catalog } = this.#store;
     // One that names it already is left alone: it was not tagged now.
-    prepared.references = references.filter((one) => catalog.referenced(one) !== prepared.id);
+    prepared.references = references.filter((one) => {
+      const naming = catalog.named(one);
+      return naming === undefined || naming.index !== prepared.index || !naming.ids.includes(prepared.id);
+    });
     const isNew = prepared.references.length > 0;
     this.#store.commit([prepared]);
     tell({ status: `Digest: ${digest}` });
@@ -119,7 +133,7 @@ export class ImagePull {
   }
 
   /** An image that is here with its layers needs nothing but the name. */
-  async #known({ manifest, index }: Chosen, lease: Lease): Promise<PreparedImage | undefined> {
+  async #known({ manifest }: Chosen, lease: Lease): Promise<PreparedImage | undefined> {
     const { catalog, content, snapshotter } = this.#store;
     const { digest: id } = parseManifest(manifest.bytes, manifest.descriptor.digest).config;
     await lease.hold({ kind: 'blob', digest: id });
@@ -131,25 +145,22 @@ export class ImagePull {
         shared.kind === 'blob' ? content.has(shared.digest) : snapshotter.hasLayer(shared.digest);
       if (!isHere) return undefined;
     }
-    const fits = record.manifest?.digest === manifest.descriptor.digest;
-    if (fits && index !== undefined) await storeBytes(content, lease, index.bytes);
-    return {
-      id,
-      config: catalog.view(id).config,
-      record: fits && index !== undefined ? { ...record, indexes: [index.descriptor] } : record,
-      references: [],
-    };
+    return { id, config: catalog.view(id).config, record, references: [] };
   }
 
-  async #fetch(
-    repository: Repository,
-    { manifest, index }: Chosen,
-    context: PullContext,
-  ): Promise<PreparedImage> {
+  /** What `push` and `save` need to give the image on as it came. */
+  async #storeIndexes({ indexes }: Chosen, lease: Lease): Promise<IndexRecord | undefined> {
+    const [outer, ...inner] = indexes;
+    if (outer === undefined) return undefined;
+    for (const { bytes } of indexes) await storeBytes(this.#store.content, lease, bytes);
+    if (inner.length === 0) return outer.descriptor;
+    return { ...outer.descriptor, kept: inner.map(({ descriptor }) => descriptor) };
+  }
+
+  async #fetch(repository: Repository, { manifest }: Chosen, context: PullContext): Promise<PreparedImage> {
     const { lease, options, tell } = context;
     const { signal } = options;
     const { image, layers } = await this.#image(repository, manifest, context);
-    if (index !== undefined) image.index = index;
     const prepared = await this.#store.prepare(lease, image, {
       ...(signal === undefined ? {} : { signal }),
       onUnpack: (at, current, total) => {
@@ -172,8 +183,10 @@ export class ImagePull {
     signal: AbortSignal | undefined,
   ): Promise<Chosen> {
     let at = top;
-    for (let depth = 0; isIndex(at.descriptor.mediaType); depth += 1) {
-      if (depth === maxIndexDepth) throw badImage(`indexes are nested more than ${maxIndexDepth} deep`);
+    const indexes: FetchedManifest[] = [];
+    while (isIndex(at.descriptor)) {
+      if (indexes.length === maxIndexDepth)
+        throw badImage(`indexes are nested more than ${maxIndexDepth} deep`);
       const entries = parseIndexEntries(at.bytes, at.descriptor.digest);
       const [best] = fittingPlatforms(entries, wanted);
       if (best === undefined) {
@@ -183,9 +196,10 @@ export class ImagePull {
           { code: 'no-matching-manifest' },
         );
       }
+      indexes.push(at);
       at = await repository.manifest(best.digest, signal);
     }
-    return { manifest: at, index: at === top ? undefined : top };
+    return { manifest: at, indexes };
   }
 
   async #image(
@@ -238,21 +252,13 @@ export class ImagePull {
     { platform }: PullOptions,
     tell: (progress: ImageProgress) => void,
   ): void {
-    if (platform === undefined || config.architecture === '') return;
-    const actual: Platform = {
-      os: config.os,
-      architecture: config.architecture,
-      ...(config.variant === undefined || config.variant === '' ? {} : { variant: config.variant }),
-    };
+    if (platform === undefined) return;
+    const actual = configPlatform(config);
     if (platformRank(actual, platform) >= 0) return;
     tell({
       status: `WARNING: image with reference ${familiarReference(reference)} was found but its platform (${formatPlatform(actual)}) does not match the specified platform (${formatPlatform(platform)})`,
     });
   }
-}
-
-function isIndex(mediaType: string): boolean {
-  return mediaType === mediaTypes.ociIndex || mediaType === mediaTypes.dockerIndex;
 }
 
 const configTypes = new Set<string>([

@@ -3,7 +3,7 @@ import { RegistryError, type Repository } from '../registry/index.ts';
 import { digestOf, type Descriptor, type Digest, type Reference } from '../spec/index.ts';
 import type { ImageStore } from './image-store.ts';
 import type { Shared } from './leases.ts';
-import { parseAllEntries, parseManifest } from './manifests.ts';
+import { isIndex, parseAllEntries, parseManifest } from './manifests.ts';
 
 export interface Manifest {
   bytes: Buffer;
@@ -12,51 +12,78 @@ export interface Manifest {
 
 interface PushIndexParts {
   repository: Repository;
+  /** Where it goes. */
   reference: Reference;
   signal: AbortSignal;
-  /** The manifest of the image itself, whose content is there already. */
-  own: Manifest;
-  /** Sees to the content of another image that is here. */
-  other: (id: Digest) => Promise<Manifest>;
+  /** Sees to an image's content, and gives the image's manifest. */
+  pushImage: (id: Digest) => Promise<Manifest>;
+  /** Sees to a blob that is here. */
+  pushBlob: (blob: Descriptor) => Promise<void>;
   /** For reading from a repository of the same registry. */
   sourceOf: (reference: Reference) => Repository;
   hold: (shared: Shared) => Promise<void>;
 }
 
 /**
- * Makes the index that an image was pulled with complete in another repository, so that it can be tagged there unchanged:
- * each of its manifests is there, or comes from an image that is here, or is mounted from where the index was pulled.
- * @returns undefined when the image was not pulled by one index alone, or the repository cannot have all of it
+ * Makes an index complete in a repository, so that it can be tagged there unchanged: each of its manifests is there, or
+ * comes from an image that is here, or is mounted from where the index was pulled.
+ * @returns undefined when the repository cannot have all of it
  */
 export async function pushIndex(
   store: ImageStore,
-  id: Digest,
+  naming: { ids: readonly Digest[]; index: Digest },
   parts: PushIndexParts,
 ): Promise<Manifest | undefined> {
-  const { repository, signal, own } = parts;
+  const { catalog } = store;
+  const sources = naming.ids
+    .flatMap((id) => catalog.references(id))
+    .filter(({ digest }) => digest === naming.index);
+  const descriptor = naming.ids
+    .flatMap((id) => catalog.record(id)?.indexes ?? [])
+    .find(({ digest }) => digest === naming.index);
+  return descriptor === undefined ? undefined : await pushChildren(store, descriptor, sources, parts);
+}
+
+async function pushChildren(
+  store: ImageStore,
+  index: Descriptor,
+  sources: readonly Reference[],
+  parts: PushIndexParts,
+): Promise<Manifest | undefined> {
   const { catalog, content } = store;
-  const [index, ...others] = catalog.record(id)?.indexes ?? [];
-  if (index === undefined || others.length > 0) return undefined;
-  const references = catalog.references(id).filter(({ digest }) => digest !== undefined);
-  // Named by its manifest alone somewhere: which of the two a tag stands for cannot be told.
-  if (references.some(({ digest }) => digest !== index.digest)) return undefined;
+  const { repository, signal } = parts;
   const bytes = await content.read(index.digest);
   for (const child of parseAllEntries(bytes, index.digest)) {
-    if (child.digest === digestOf(own.bytes)) {
-      await putManifest(repository, child.digest, own, signal);
-      continue;
-    }
-    const image = catalog.ids().find((other) => catalog.record(other)?.manifest?.digest === child.digest);
+    const image = catalog.byManifest(child.digest);
     if (image !== undefined) {
       for (const shared of catalog.shared(image)) await parts.hold(shared);
-      await putManifest(repository, child.digest, await parts.other(image), signal);
-      continue;
+      await putManifest(repository, child.digest, await parts.pushImage(image), signal);
+    } else if (content.has(child.digest)) {
+      const manifest = isIndex(child)
+        ? await pushChildren(store, child, sources, parts)
+        : await pushKept(store, child, parts);
+      if (manifest === undefined) return undefined;
+      await putManifest(repository, child.digest, manifest, signal);
+    } else if (!(await repository.hasManifest(child.digest, signal))) {
+      if (!(await copyWithin(sources, child, parts))) return undefined;
     }
-    if (await repository.hasManifest(child.digest, signal)) continue;
-    const copied = await copyWithin(references, child, parts);
-    if (!copied) return undefined;
   }
   return { bytes, mediaType: index.mediaType };
+}
+
+/** An attestation, or what else a builder put beside the images. */
+async function pushKept(
+  { content }: ImageStore,
+  child: Descriptor,
+  { pushBlob }: PushIndexParts,
+): Promise<Manifest | undefined> {
+  const bytes = await content.read(child.digest);
+  const { config, layers } = parseManifest(bytes, child.digest);
+  for (const blob of [config, ...layers]) {
+    if (!content.has(blob.digest)) return undefined;
+    await pushBlob(blob);
+  }
+  return { bytes, mediaType: child.mediaType };
 }
 
 /** Copies a manifest and mounts its blobs from another repository of the registry. */

@@ -8,16 +8,22 @@ import {
   type Repository,
 } from '../registry/index.ts';
 import {
+  hostPlatform,
+  configPlatform,
+  platformRank,
   familiarName,
   familiarReference,
+  formatReference,
   mediaTypes,
   parseReference,
   repositoryName,
   type Descriptor,
   type DiffId,
   type Digest,
+  type Platform,
   type Reference,
 } from '../spec/index.ts';
+import type { Naming } from './catalog.ts';
 import { compressLayer } from './compress-layer.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ImageProgress, PushOptions } from './images.ts';
@@ -34,6 +40,8 @@ interface PushContext {
   credentials: RegistryCredentials;
   tell: (progress: ImageProgress) => void;
   signal: AbortSignal;
+  /** Stops what goes side by side. */
+  failure: AbortController;
 }
 
 /** Pushes images: layers the repository has not, side by side, then configuration and manifest. */
@@ -67,10 +75,11 @@ export class ImagePush {
     const signal =
       options.signal === undefined ? failure.signal : AbortSignal.any([options.signal, failure.signal]);
     try {
-      for (const { reference, id } of tagged) {
+      for (const { reference, naming } of tagged) {
         await using lease = this.#store.leases.open();
-        for (const shared of this.#store.catalog.shared(id)) await lease.hold(shared);
-        await this.#pushOne(id, { repository, reference, lease, credentials, tell, signal }, failure);
+        const chosen = this.#choose(reference, naming, options.platform);
+        const context = { repository, reference, lease, credentials, tell, signal, failure };
+        await this.#pushOne(chosen, context);
       }
     } catch (error) {
       options.signal?.throwIfAborted();
@@ -80,10 +89,10 @@ export class ImagePush {
     if (first === undefined) return;
     const all = options.allTags === true && named.tag === undefined;
     const shown = all ? familiarName(named) : familiarReference(first.reference);
-    this.#store.publish('push', first.id, familiarName(named), shown);
+    this.#store.publish('push', first.naming.ids[0] as Digest, familiarName(named), shown);
   }
 
-  #tagged(named: Reference, all: boolean): { reference: Reference; id: Digest }[] {
+  #tagged(named: Reference, all: boolean): { reference: Reference; naming: Naming }[] {
     const { catalog } = this.#store;
     const tags = catalog.repository(named).filter(({ reference }) => reference.digest === undefined);
     if (tags.length === 0) {
@@ -101,34 +110,75 @@ export class ImagePush {
     return found;
   }
 
-  async #pushOne(id: Digest, context: PushContext, failure: AbortController): Promise<void> {
-    const { repository, reference, tell, signal } = context;
+  /** One platform alone when it is asked for. */
+  #choose(reference: Reference, naming: Naming, platform: Platform | undefined): Naming {
+    if (platform === undefined) return naming;
+    return { ids: [this.#store.catalog.resolve(formatReference(reference), platform)] };
+  }
+
+  async #pushOne(naming: Naming, context: PushContext): Promise<void> {
+    const { repository, reference, lease, tell, signal } = context;
     const { catalog } = this.#store;
-    const own = await this.#pushContent(id, context, failure);
-    const index = await pushIndex(this.#store, id, {
-      repository,
-      reference,
-      signal,
-      own,
-      other: (image) => this.#pushContent(image, context, failure),
-      sourceOf: (from) => this.#registries.repository(from, { credentials: context.credentials }),
-      hold: (shared) => context.lease.hold(shared),
-    });
-    const { bytes, mediaType } = index ?? own;
+    const { index } = naming;
+    const id = naming.ids[0] as Digest;
+    for (const shared of catalog.shared(id)) await lease.hold(shared);
+    const own = await this.#pushContent(id, context);
+    const whole =
+      index === undefined
+        ? undefined
+        : await pushIndex(
+            this.#store,
+            { ids: naming.ids, index },
+            {
+              repository,
+              reference,
+              signal,
+              pushImage: async (image) => (image === id ? own : await this.#pushContent(image, context)),
+              pushBlob: (blob) => this.#pushBlob(repository, blob, signal),
+              sourceOf: (from) => this.#registries.repository(from, { credentials: context.credentials }),
+              hold: (shared) => lease.hold(shared),
+            },
+          );
+    if (index !== undefined && whole === undefined) this.#checkAlone(naming);
+    const { bytes, mediaType } = whole ?? own;
     const tag = reference.tag ?? 'latest';
     const digest = await putManifest(repository, tag, { bytes, mediaType }, signal);
     const { domain, path } = reference;
     catalog.transaction(() => {
       const named = { domain, path, digest };
-      if (catalog.referenced(named) !== id) catalog.setReference(named, id, this.#store.nowMs());
+      if (catalog.referenced(named) === id) return;
+      catalog.setReference(named, whole === undefined ? { ids: [id] } : naming, this.#store.nowMs());
     });
+    if (index !== undefined && whole === undefined) {
+      const originalIndex = catalog.record(id)?.indexes?.find((one) => one.digest === index);
+      const { kept: _, ...original } = originalIndex ?? {};
+      tell({
+        aux: {
+          manifestPushedInsteadOfIndex: true,
+          originalIndex: original,
+          selectedManifest: { mediaType, digest, size: bytes.length },
+        },
+      });
+    }
     tell({ status: `${tag}: digest: ${digest} size: ${bytes.length}` });
     tell({ progressDetail: {}, aux: { Tag: tag, Digest: digest, Size: bytes.length } });
   }
 
+  /** In place of an index that is not all here goes the only platform that is, or this machine's. */
+  #checkAlone({ ids }: Naming): void {
+    const { config } = this.#store.catalog.view(ids[0] as Digest);
+    if (ids.length === 1 || platformRank(configPlatform(config), hostPlatform()) >= 0) return;
+    throw new EngineError('conflict', 'multiple matching manifests found but no specific platform requested');
+  }
+
+  async #pushBlob(repository: Repository, { digest, size }: Descriptor, signal: AbortSignal): Promise<void> {
+    if (await repository.hasBlob(digest, signal)) return;
+    await this.#upload(repository, digest, size, signal, () => undefined);
+  }
+
   /** Sees to it that the repository has an image's layers and configuration; gives its manifest. */
-  async #pushContent(id: Digest, context: PushContext, failure: AbortController): Promise<Manifest> {
-    const { repository, tell, signal } = context;
+  async #pushContent(id: Digest, context: PushContext): Promise<Manifest> {
+    const { repository, tell, signal, failure } = context;
     const { catalog, content } = this.#store;
     const { config } = catalog.view(id);
     const record = catalog.record(id);
@@ -153,9 +203,11 @@ export class ImagePush {
     if (failure.signal.aborted) throw failure.signal.reason;
     signal.throwIfAborted();
     const layers = pushed.map((result) => (result as PromiseFulfilledResult<Descriptor>).value);
-    if (!(await repository.hasBlob(id, signal))) {
-      await this.#upload(repository, id, configBytes.length, signal, () => undefined);
-    }
+    await this.#pushBlob(
+      repository,
+      { mediaType: mediaTypes.dockerConfig, digest: id, size: configBytes.length },
+      signal,
+    );
     if (original === null || record.manifest === null) return encodeManifest(id, configBytes.length, layers);
     return { bytes: original, mediaType: record.manifest.mediaType };
   }

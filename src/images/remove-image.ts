@@ -1,11 +1,13 @@
-import { EngineError } from '../errors/index.ts';
+import { EngineError, errorMessage } from '../errors/index.ts';
 import {
+  formatPlatform,
   chainIds,
   familiarReference,
   parseReference,
   repositoryName,
   withDefaultTag,
   type Digest,
+  type Platform,
   type Reference,
 } from '../spec/index.ts';
 import type { ImageStore } from './image-store.ts';
@@ -43,30 +45,33 @@ export class ImageRemoval {
   }
 
   async run(nameOrId: string): Promise<RemovedImage[]> {
-    const { catalog } = this.#store;
-    const id = catalog.resolve(nameOrId);
+    const { platforms = [] } = this.#options;
     try {
-      this.#removeNamed(id, nameOrId);
+      if (platforms.length > 0) this.#removePlatforms(nameOrId, platforms);
+      else this.#removeNamed(nameOrId);
     } finally {
       await this.#store.leases.collect(this.#garbage);
     }
     return this.#removed;
   }
 
-  #removeNamed(id: Digest, nameOrId: string): void {
+  #removeNamed(nameOrId: string): void {
     const { catalog } = this.#store;
     const { force, prune } = this.#options;
+    const naming = catalog.naming(nameOrId);
+    const id = naming.ids[0] as Digest;
     const references = catalog.references(id);
     if (isIdPrefix(id, nameOrId)) {
       if (inOneRepository(references)) {
         const kinds = force ? hardKinds : conflictKinds.filter((kind) => kind !== 'references');
-        this.#throwConflict(id, kinds);
-        for (const reference of references) this.#untag(id, reference);
+        for (const member of naming.ids) this.#throwConflict(member, kinds);
+        this.#untagAll(id);
       }
       this.#delete(id, { force, prune, quiet: false });
+      this.#deleteUnnamed(naming.ids.slice(1));
       return;
     }
-    const user = this.#options.usedBy(id)[0];
+    const user = naming.ids.flatMap((member) => this.#options.usedBy(member))[0];
     if (!force && user !== undefined && inOneRepository(references)) {
       throw new EngineError(
         'conflict',
@@ -78,8 +83,42 @@ export class ImageRemoval {
     const removed = withDefaultTag(parseReference(nameOrId));
     this.#untag(id, removed);
     if (removed.digest === undefined) this.#untagDigestsLeft(id, removed);
-    if (catalog.references(id).length > 0) return;
-    this.#delete(id, { force, prune, quiet: true });
+    this.#deleteUnnamed(naming.ids);
+  }
+
+  #deleteUnnamed(ids: readonly Digest[]): void {
+    const { catalog } = this.#store;
+    const { force, prune } = this.#options;
+    for (const id of ids) {
+      if (!catalog.ids().includes(id) || catalog.references(id).length > 0) continue;
+      this.#delete(id, { force, prune, quiet: true });
+    }
+  }
+
+  /** Takes single platforms from an image, out of every index they are in, whatever uses them. */
+  #removePlatforms(nameOrId: string, platforms: readonly Platform[]): void {
+    const { catalog } = this.#store;
+    if (!this.#options.force) {
+      throw new EngineError(
+        'invalid-parameter',
+        'Content will be removed from all images referencing this variant. Use —-force to force delete.',
+      );
+    }
+    const named = catalog.resolve(nameOrId);
+    const ids = platforms.map((platform) => {
+      try {
+        return catalog.resolve(nameOrId, platform);
+      } catch (error) {
+        const prefix = `failed to delete platform ${formatPlatform(platform)} for image ${named}`;
+        throw new EngineError('not-found', `${prefix}: ${errorMessage(error)}`, { cause: error });
+      }
+    });
+    for (const id of new Set(ids)) {
+      const manifest = catalog.record(id)?.manifest?.digest;
+      for (const reference of catalog.references(id)) this.#unname(id, reference);
+      if (manifest !== undefined) this.#removed.push({ kind: 'deleted', reference: manifest });
+      this.#erase(id);
+    }
   }
 
   /** Without a tag in a repository, its digest references mean nothing to a user. */
@@ -100,9 +139,19 @@ export class ImageRemoval {
       if (how.quiet && (!dangling || conflict.used)) return;
       throw conflictError(id, conflict);
     }
-    const { parent, config } = catalog.view(id);
+    const { parent } = catalog.view(id);
+    this.#untagAll(id);
+    this.#erase(id);
+    if (how.prune && parent !== '' && catalog.ids().includes(parent)) {
+      this.#delete(parent, { force: false, prune: true, quiet: true });
+    }
+  }
+
+  /** It has no references left. What containers use of it goes with the last of them. */
+  #erase(id: Digest): void {
+    const { catalog } = this.#store;
+    const { config } = catalog.view(id);
     const garbage = catalog.shared(id);
-    for (const reference of catalog.references(id)) this.#untag(id, reference);
     const users = this.#options.usedBy(id).map((container) => container.id);
     catalog.transaction(() => {
       const record = catalog.record(id);
@@ -117,14 +166,33 @@ export class ImageRemoval {
       }
     }
     this.#garbage.push(...garbage);
-    if (how.prune && parent !== '' && catalog.ids().includes(parent)) {
-      this.#delete(parent, { force: false, prune: true, quiet: true });
+  }
+
+  /** One platform of several goes alone when its own id is given. */
+  #untagAll(id: Digest): void {
+    const { catalog } = this.#store;
+    const isForemost = catalog.isForemost(id);
+    for (const reference of catalog.references(id)) {
+      if (isForemost) this.#untag(id, reference);
+      else this.#unname(id, reference);
     }
   }
 
+  /** From all platforms that have it. */
   #untag(id: Digest, reference: Reference): void {
     const { catalog } = this.#store;
     catalog.transaction(() => catalog.removeReference(reference));
+    this.#untagged(id, reference);
+  }
+
+  /** From one platform; the reference is gone with the last. */
+  #unname(id: Digest, reference: Reference): void {
+    const { catalog } = this.#store;
+    catalog.transaction(() => catalog.unname(reference, id));
+    if (catalog.named(reference) === undefined) this.#untagged(id, reference);
+  }
+
+  #untagged(id: Digest, reference: Reference): void {
     this.#store.publish('untag', id, id);
     this.#removed.push({ kind: 'untagged', reference: familiarReference(reference) });
   }

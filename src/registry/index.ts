@@ -3,6 +3,7 @@ export { Repository, isSchema1, type BlobStream, type FetchedManifest } from './
 export { downloadBlob, type DownloadOptions } from './download.ts';
 export { RegistryError, diagnosticText, type Diagnostic } from './registry-error.ts';
 export { ConnectionError } from './transport.ts';
+export { connectionText } from './connection-text.ts';
 export { Backoff, type RetryOptions } from './retry.ts';
 export { decodeCredentials, parseCredentials, type RegistryCredentials } from './credentials.ts';
 export type { SearchResult } from './search.ts';

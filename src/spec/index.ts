@@ -9,6 +9,16 @@ export {
   type Digest,
 } from './digest.ts';
 export * from './oci-image.ts';
+export {
+  configPlatform,
+  fittingPlatforms,
+  formatPlatform,
+  hostPlatform,
+  isSamePlatform,
+  parsePlatform,
+  platformNotFound,
+  platformRank,
+} from './platforms.ts';
 export type * from './container.ts';
 export { emptyContainerConfig, emptyHostConfig } from './empty-config.ts';
 export type * from './network.ts';

@@ -237,7 +237,9 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
     for (const { architecture, configDigest } of images) {
       const output = works(['pull', '--platform', `linux/${architecture}`, `${registry.domain}/multi`]);
       assert.ok(output.includes(`Digest: ${index.digest}`));
-      assert.equal(works(['inspect', '-f', '{{.Id}}', `${registry.domain}/multi`]).trim(), configDigest);
+      const platform = ['--platform', `linux/${architecture}`];
+      const id = works(['image', 'inspect', ...platform, '-f', '{{.Id}}', `${registry.domain}/multi`]);
+      assert.equal(id.trim(), configDigest);
     }
     works(['tag', `${registry.domain}/multi`, `${registry.domain}/back/multi:1`]);
     assert.equal(digestIn(works(['push', `${registry.domain}/back/multi:1`])), index.digest);
@@ -245,6 +247,41 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
     assert.equal(sha256(Buffer.from(raw)), index.digest);
     const blobs = readdirSync(join(daemon.dataRoot, 'content/blobs/sha256'));
     assert.ok(blobs.includes(index.digest.slice(7)), 'the index is kept');
+  });
+
+  test('an index for two platforms goes from an OCI layout to the registry, and by save and load, unchanged', async () => {
+    login();
+    await using source = await TestRegistry.start();
+    const type = 'application/vnd.oci.image.index.v1+json';
+    const manifests = ['amd64', 'arm64'].map((architecture) => {
+      const { digest, size } = source.addImage('two', '', [emptyTar(`${architecture} layer`)], {
+        architecture,
+      });
+      const platform = { os: 'linux', architecture };
+      return { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size, platform };
+    });
+    const index = source.addManifest('two', 'latest', { schemaVersion: 2, mediaType: type, manifests }, type);
+    const layout = join(config, 'layout');
+    const argv = ['copy', '--all', '--src-tls-verify=false', `docker://${source.domain}/two`];
+    await promisify(execFile)('skopeo', [...argv, `oci:${layout}:${registry.domain}/loaded/two:1`], {
+      timeout: 60_000,
+    });
+    const archive = join(config, 'two.tar');
+    assert.equal(spawnSync('tar', ['-C', layout, '-cf', archive, '.']).status, 0);
+    const target = `${registry.domain}/loaded/two:1`;
+    const pushed = (): string => {
+      assert.equal(digestIn(works(['push', target])), index.digest);
+      return sha256(Buffer.from(skopeo('inspect', '--raw', ...read, remote('loaded/two:1'))));
+    };
+    assert.ok(works(['load', '-i', archive]).includes(`Loaded image: ${target}`));
+    assert.equal(pushed(), index.digest);
+    works(['save', '-o', archive, target]);
+    works(['rmi', target]);
+    works(['load', '-i', archive]);
+    assert.equal(pushed(), index.digest);
+    const alone = works(['push', '--platform', 'linux/arm64', target]);
+    assert.equal(digestIn(alone), manifests[1]?.digest);
+    works(['rmi', target]);
   });
 });
 

@@ -62,16 +62,21 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw invalid(`invalid JSON: ${syntaxError(text, error)}`, error);
+    throw invalid(`invalid JSON: ${goSyntaxError(text, error)}`, error);
   }
 }
 
 /** Go's wording for the commonest syntax errors; the rest keep the parser's own. */
-function syntaxError(text: string, error: unknown): string {
+export function goSyntaxError(text: string, error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const position = /at position (\d+)/.exec(message)?.[1];
   if (/Unexpected end|Unterminated/.test(message) || Number(position) >= text.length) return 'unexpected EOF';
   if (/after JSON/.test(message)) return 'unexpected content after JSON';
+  const token = /^Unexpected token '(.)'/u.exec(message)?.[1];
+  // Of a short text the parser does not tell the position.
+  if (position === undefined && token !== undefined && text.trimStart().startsWith(token)) {
+    return `invalid character '${token}' looking for beginning of value`;
+  }
   const character = position === undefined ? undefined : text[Number(position)];
   if (character === undefined) return message;
   if (text.slice(0, Number(position)).trim() === '') {

@@ -1,3 +1,4 @@
+import { hostPlatform, parsePlatform } from '../../spec/index.ts';
 import { EngineError, isKind } from '../../errors/index.ts';
 import type { Containers, WaitCondition } from '../../containers/index.ts';
 import { prepareCreate, type CreateDefaults } from '../container-defaults.ts';
@@ -81,7 +82,7 @@ export function containerRoutes(
           ...(name === '' ? {} : { name }),
           ...(exchange.version < 41 || query.platform === ''
             ? {}
-            : { platform: parsePlatform(query.platform) }),
+            : { platform: parsePlatform(query.platform, hostPlatform()) }),
         });
         exchange.json(201, { Id: created.id, Warnings: [...created.warnings, ...warnings] });
       },
@@ -296,19 +297,6 @@ function stopOptions(
     ...(exchange.version >= 42 && query.signal !== '' ? { signal: query.signal } : {}),
     ...(query.t === undefined ? {} : { timeoutSeconds: query.t }),
   };
-}
-
-function parsePlatform(given: string): { os: string; architecture: string; variant?: string } {
-  const [os = '', architecture = '', variant] = given.split('/');
-  if (!/^[A-Za-z0-9_-]+$/.test(os)) {
-    throw new EngineError(
-      'invalid-parameter',
-      `${JSON.stringify(given)} is an invalid OS component: OSAndVersion specifier component must match "^([A-Za-z0-9_-]+)(?:\\\\(([A-Za-z0-9_.%-]*)\\\\))?$"`,
-    );
-  }
-  const names: Record<string, string> = { x86_64: 'amd64', 'x86-64': 'amd64', aarch64: 'arm64' };
-  const normalized = names[architecture] ?? architecture;
-  return { os, architecture: normalized, ...(variant === undefined ? {} : { variant }) };
 }
 
 const conditions: readonly string[] = ['not-running', 'next-exit', 'removed'] satisfies WaitCondition[];

@@ -1,74 +1,64 @@
 import { EngineError } from '../../errors/index.ts';
-import type { Containers, ContainerRecord } from '../../containers/index.ts';
-import { hostPlatform, parsePlatform, type Image, type Images } from '../../images/index.ts';
-import { decodeCredentials } from '../../registry/index.ts';
-import { formatReference, isDigest, parseReference, type Reference } from '../../spec/index.ts';
+import type { Containers, ContainerRecord, Filters } from '../../containers/index.ts';
+import type { Image, Images } from '../../images/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { checkFilters } from '../filters.ts';
 import { filterImages, parseBoolean } from '../image-filter.ts';
-import { ProgressStream } from '../progress-stream.ts';
-import { filters, flag, flagOr, text, texts } from '../query.ts';
+import { platformSince, platformsSince } from '../platform-query.ts';
+import { filters, flag, text, texts } from '../query.ts';
 import { route, type Route } from '../route.ts';
 import { imageInspectView, imageSummaryView } from '../views/image-view.ts';
-import { sendStream } from './archive.ts';
+import { manifestView } from '../views/manifest-view.ts';
 import { notYet, refuse } from './refuse.ts';
-import { registryAuth } from './registry.ts';
 
 /** What these routes need of the engine. */
 export interface ImageBackend {
   images: Pick<
     Images,
-    'list' | 'get' | 'tag' | 'remove' | 'prune' | 'load' | 'save' | 'import' | 'history' | 'pull'
+    | 'list'
+    | 'get'
+    | 'platforms'
+    | 'variants'
+    | 'target'
+    | 'tag'
+    | 'remove'
+    | 'prune'
+    | 'history'
+    | 'diskUsage'
   >;
   containers: Pick<Containers, 'list'>;
   storageDriver: () => string;
 }
 
-export function imageRoutes({ images, containers, storageDriver }: ImageBackend): Route[] {
-  const usedBy = (imageId: string): { id: string; running: boolean }[] =>
-    containers
-      .list({ all: true })
-      .filter((record) => record.imageId === imageId)
-      .map((record) => ({ id: record.id, running: runs(record) }));
+export function imageRoutes(backend: ImageBackend): Route[] {
+  const { images } = backend;
+  const usedBy = (imageId: string): ReturnType<typeof imageUsers> => imageUsers(backend.containers, imageId);
   return [
     route({
       method: 'GET',
       path: '/images/json',
       operation: 'ImageList',
-      query: { all: flag, filters, filter: text, 'shared-size': flag, manifests: flag },
-      coverage: 'partial',
-      note: '`shared-size` and `manifests` are not computed',
-      handle(exchange, query) {
-        const chosen = new Map(query.filters);
-        if (exchange.version < 25 && query.filter !== '' && !chosen.has('reference')) {
-          chosen.set('reference', [query.filter]);
-        }
-        const known = query.all ? images.list() : withoutIntermediate(images.list());
-        const listed = filterImages(known, chosen, (name) => images.get(name));
-        exchange.json(
-          200,
-          listed.map((image) => imageSummaryView(image, exchange.version)),
-        );
-      },
+      query: { all: flag, filters, filter: text, 'shared-size': flag, manifests: flag, identity: flag },
+      handle: (exchange, query) => list(backend, exchange, query),
     }),
     route({
       method: 'GET',
       path: '/images/{name}/json',
       operation: 'ImageInspect',
-      handle: (exchange) =>
-        exchange.json(
-          200,
-          imageInspectView(images.get(exchange.params['name'] ?? ''), exchange.version, storageDriver()),
-        ),
+      query: { manifests: flag, platform: text },
+      handle: (exchange, query) => inspect(backend, exchange, query),
     }),
     route({
       method: 'GET',
       path: '/images/{name}/history',
       operation: 'ImageHistory',
-      handle: (exchange) =>
+      query: { platform: text },
+      handle(exchange, query) {
+        const { platform } = platformSince(exchange.version, 48, query.platform);
+        const entries = images.history(exchange.params['name'] ?? '', platform);
         exchange.json(
           200,
-          images.history(exchange.params['name'] ?? '').map((entry) => ({
+          entries.map((entry) => ({
             Comment: entry.comment,
             Created: entry.created,
             CreatedBy: entry.createdBy,
@@ -76,7 +66,8 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
             Size: entry.sizeBytes,
             Tags: entry.tags.length === 0 ? null : entry.tags,
           })),
-        ),
+        );
+      },
     }),
     route({
       method: 'POST',
@@ -92,11 +83,16 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
       method: 'DELETE',
       path: '/images/{name}',
       operation: 'ImageDelete',
-      query: { force: flag, noprune: flag },
+      query: { force: flag, noprune: flag, platforms: texts },
       async handle(exchange, query) {
         const name = exchange.params['name'] ?? '';
         if (name.trim() === '') throw new EngineError('invalid-parameter', 'image name cannot be blank');
-        const removed = await images.remove(name, { force: query.force, prune: !query.noprune, usedBy });
+        const removed = await images.remove(name, {
+          force: query.force,
+          prune: !query.noprune,
+          platforms: platformsSince(exchange.version, 50, query.platforms),
+          usedBy,
+        });
         exchange.json(
           200,
           removed.map(({ kind, reference }) =>
@@ -104,40 +100,6 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
           ),
         );
       },
-    }),
-    route({
-      method: 'POST',
-      path: '/images/load',
-      operation: 'ImageLoad',
-      query: { quiet: flagOr(true) },
-      async handle(exchange, query) {
-        const output = new ProgressStream(exchange);
-        await output.run(async () => {
-          await images.load(exchange.request as AsyncIterable<Buffer>, {
-            signal: exchange.signal,
-            onProgress(progress) {
-              if (!query.quiet || progress.progressDetail === undefined) output.write(progress);
-            },
-          });
-        });
-      },
-    }),
-    route({
-      method: 'POST',
-      path: '/images/create',
-      operation: 'ImageCreate',
-      coverage: 'partial',
-      note: 'no import from a URL yet',
-      query: {
-        fromImage: text,
-        fromSrc: text,
-        repo: text,
-        tag: text,
-        message: text,
-        platform: text,
-        changes: texts,
-      },
-      handle: (exchange, query) => create(images, exchange, query),
     }),
     refuse(
       'GET',
@@ -147,19 +109,6 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
       notYet('reading attestations is'),
       55,
     ),
-    route({
-      method: 'GET',
-      path: '/images/get',
-      operation: 'ImageGetAll',
-      query: { names: texts },
-      handle: (exchange, query) => save(images, exchange, query.names),
-    }),
-    route({
-      method: 'GET',
-      path: '/images/{name}/get',
-      operation: 'ImageGet',
-      handle: (exchange) => save(images, exchange, [exchange.params['name'] ?? '']),
-    }),
     route({
       method: 'POST',
       path: '/images/prune',
@@ -171,6 +120,96 @@ export function imageRoutes({ images, containers, storageDriver }: ImageBackend)
   ];
 }
 
+function imageUsers(
+  containers: ImageBackend['containers'],
+  imageId: string,
+): { id: string; running: boolean }[] {
+  return containers
+    .list({ all: true })
+    .filter((record) => record.imageId === imageId)
+    .map((record) => ({ id: record.id, running: runs(record) }));
+}
+
+interface ListQuery {
+  all: boolean;
+  filters: Filters;
+  filter: string;
+  'shared-size': boolean;
+  manifests: boolean;
+  identity: boolean;
+}
+
+async function list(
+  { images, containers }: ImageBackend,
+  exchange: Exchange,
+  query: ListQuery,
+): Promise<void> {
+  const { version } = exchange;
+  const wantsManifests = version >= 47 && query.manifests;
+  if (version >= 54 && query.identity && !wantsManifests) {
+    throw new EngineError('invalid-parameter', 'conflicting options: identity requires manifests=1');
+  }
+  const chosen = new Map(query.filters);
+  if (version < 25 && query.filter !== '' && !chosen.has('reference')) {
+    chosen.set('reference', [query.filter]);
+  }
+  const known = query.all ? images.list() : withoutIntermediate(images.list());
+  const listed = filterImages(known, chosen, (name) => images.get(name));
+  const shared =
+    version >= 42 && query['shared-size']
+      ? new Map(images.diskUsage().images.map(({ image, sharedSizeBytes }) => [image.id, sharedSizeBytes]))
+      : undefined;
+  const users = Map.groupBy(containers.list({ all: true }), (record) => record.imageId);
+  const containersOf = (id: string): string[] => (users.get(id) ?? []).map((record) => record.id);
+  const views = await Promise.all(
+    listed.map(async (image) => {
+      const name = image.id;
+      const summary = imageSummaryView(image, version, {
+        sharedSizeBytes: shared?.get(image.id) ?? -1,
+        containers: version >= 51 ? images.platforms(name).flatMap(containersOf).length : -1,
+      });
+      return {
+        ...summary,
+        ...(version >= 48 ? { Descriptor: images.target(name) } : {}),
+        ...(wantsManifests ? { Manifests: await manifests(images, name, containersOf) } : {}),
+      };
+    }),
+  );
+  exchange.json(200, views);
+}
+
+async function inspect(
+  { images, containers, storageDriver }: ImageBackend,
+  exchange: Exchange,
+  query: { manifests: boolean; platform: string },
+): Promise<void> {
+  const { version, params } = exchange;
+  const { platform } = platformSince(version, 49, query.platform);
+  const wantsManifests = version >= 48 && query.manifests;
+  if (wantsManifests && platform !== undefined) {
+    throw new EngineError(
+      'invalid-parameter',
+      'conflicting options: manifests and platform options cannot both be set',
+    );
+  }
+  const name = params['name'] ?? '';
+  const view = imageInspectView(images.get(name, platform), version, storageDriver());
+  const usersOf = (id: string): string[] => imageUsers(containers, id).map((user) => user.id);
+  exchange.json(200, {
+    ...view,
+    ...(version >= 48 ? { Descriptor: images.target(name, platform) } : {}),
+    ...(wantsManifests ? { Manifests: await manifests(images, name, usersOf) } : {}),
+  });
+}
+
+async function manifests(
+  images: ImageBackend['images'],
+  name: string,
+  usersOf: (imageId: string) => string[],
+): Promise<object[]> {
+  return (await images.variants(name)).map((variant) => manifestView(variant, usersOf));
+}
+
 /** Images without a name that others were made from: the steps of builds. */
 function withoutIntermediate(all: readonly Image[]): Image[] {
   const parents = new Set(all.map((image) => image.parent));
@@ -179,73 +218,6 @@ function withoutIntermediate(all: readonly Image[]): Image[] {
 
 function runs(record: ContainerRecord): boolean {
   return ['running', 'paused', 'restarting'].includes(record.state.status);
-}
-
-function save(images: ImageBackend['images'], exchange: Exchange, names: readonly string[]): Promise<void> {
-  for (const name of names) images.get(name);
-  return sendStream(exchange, images.save(names, { signal: exchange.signal }), 'application/x-tar', false);
-}
-
-interface CreateQuery {
-  fromImage: string;
-  platform: string;
-  fromSrc: string;
-  repo: string;
-  tag: string;
-  message: string;
-  changes: string[];
-}
-
-async function create(images: ImageBackend['images'], exchange: Exchange, query: CreateQuery): Promise<void> {
-  if (query.fromImage !== '') {
-    await pull(images, exchange, query);
-    return;
-  }
-  if (query.fromSrc !== '-') {
-    throw new EngineError(
-      'not-implemented',
-      `Cannot import from ${JSON.stringify(query.fromSrc)}: only the request body can be imported yet`,
-    );
-  }
-  const output = new ProgressStream(exchange);
-  await output.run(async () => {
-    const image = await images.import(exchange.request as AsyncIterable<Buffer>, {
-      ...(query.repo === ''
-        ? {}
-        : { reference: query.tag === '' ? query.repo : `${query.repo}:${query.tag}` }),
-      message: query.message === '' ? `Imported from ${query.fromSrc}` : query.message,
-      changes: query.changes,
-      signal: exchange.signal,
-      source: query.fromSrc,
-    });
-    output.write({ status: image.id });
-  });
-}
-
-/** Without a tag or digest: all tags of the repository. */
-async function pull(
-  images: ImageBackend['images'],
-  exchange: Exchange,
-  { fromImage, tag, platform }: CreateQuery,
-): Promise<void> {
-  // `pull -a` of old clients ends the name with a colon.
-  const name = fromImage.replace(/:$/, '');
-  const named = parseReference(name);
-  const { domain, path } = named;
-  const asked: Reference =
-    tag === '' ? named : isDigest(tag) ? { domain, path, digest: tag } : { domain, path, tag };
-  const text = formatReference(asked);
-  parseReference(text);
-  const output = new ProgressStream(exchange);
-  await output.run(async () => {
-    await images.pull(text, {
-      allTags: true,
-      ...(platform === '' ? {} : { platform: parsePlatform(platform, hostPlatform()) }),
-      credentials: decodeCredentials(registryAuth(exchange)),
-      signal: exchange.signal,
-      onProgress: (progress) => output.write(progress),
-    });
-  });
 }
 
 /** Removes what no tag names and no container uses; with `dangling=false` also unused tagged images. */

@@ -13,6 +13,7 @@ import type { Filters } from '../../containers/index.ts';
 import { checkFilters } from '../filters.ts';
 import { parseBoolean } from '../image-filter.ts';
 import { optional, string, struct } from '../json/schema.ts';
+import { platformSince } from '../platform-query.ts';
 import { ProgressStream } from '../progress-stream.ts';
 import { filters, flag, integer, text } from '../query.ts';
 import { route, type Route } from '../route.ts';
@@ -62,16 +63,9 @@ export function registryRoutes({ registries, images }: RegistryBackend): Route[]
       method: 'POST',
       path: '/images/{name}/push',
       operation: 'ImagePush',
-      coverage: 'partial',
-      note: '`platform` is refused: one platform of an image is kept',
       query: { tag: text, platform: text, force: flag },
       async handle(exchange, query) {
-        if (query.platform !== '') {
-          throw new EngineError(
-            'not-implemented',
-            'pushing one platform of an image is not supported by this engine yet',
-          );
-        }
+        const platform = platformSince(exchange.version, 46, query.platform);
         const reference = parseReference(exchange.params['name'] ?? '');
         if (query.tag !== '' && !isTag(query.tag)) {
           throw new EngineError('invalid-parameter', 'invalid tag format');
@@ -81,6 +75,7 @@ export function registryRoutes({ registries, images }: RegistryBackend): Route[]
         await output.run(async () => {
           await images.push(formatReference(named), {
             allTags: true,
+            ...platform,
             credentials: decodeCredentials(registryAuth(exchange)),
             signal: exchange.signal,
             onProgress: (progress) => output.write(progress),

@@ -273,8 +273,10 @@ export class BuildRun {
   async #image(name: string, platform: Platform | undefined): Promise<Image> {
     const { images } = this.services.parts;
     const isId = /^(?:sha256:)?[0-9a-f]{12,64}$/.test(name) && images.has(name);
-    if (!isId && (this.request.pull === true || !images.has(name))) await this.#pull(name, platform);
-    const image = images.get(name);
+    if (!isId && (this.request.pull === true || !images.has(name, platform))) {
+      await this.#pull(name, platform);
+    }
+    const image = images.has(name, platform) ? images.get(name, platform) : images.get(name);
     const { os, architecture } = image.config;
     if (
       platform !== undefined &&

@@ -4,6 +4,7 @@ import { minArgs, type Command } from '../command.ts';
 import { StatusError } from '../errors.ts';
 import { bool, text } from '../flags/flags.ts';
 import { indentJson } from '../format/json-indent.ts';
+import { platformJson } from '../opts/platform.ts';
 import { Template } from '../template/index.ts';
 import { inspected } from '../template/inspected.ts';
 import { segment } from './each.ts';
@@ -22,16 +23,25 @@ const places: Readonly<Record<string, string>> = {
   config: '/configs/NAME',
 };
 
-async function fetchOne(client: ApiClient, kind: string, name: string, size: boolean): Promise<string> {
+interface FetchOptions {
+  /** Of containers. */
+  size?: boolean;
+  /** Of images, as JSON. */
+  platform?: string | undefined;
+}
+
+async function fetchOne(
+  client: ApiClient,
+  kind: string,
+  name: string,
+  { size = false, platform }: FetchOptions = {},
+): Promise<string> {
   const path = (places[kind] ?? '').replace(
     'NAME',
     kind === 'image' ? name.split('/').map(segment).join('/') : segment(name),
   );
-  const response = await client.request(
-    'GET',
-    path,
-    size && kind === 'container' ? { query: { size: 1 } } : {},
-  );
+  const query = { size: size && kind === 'container' ? 1 : undefined, platform };
+  const response = await client.request('GET', path, { query });
   return response.text();
 }
 
@@ -39,7 +49,7 @@ async function fetchOne(client: ApiClient, kind: string, name: string, size: boo
 async function fetchAny(client: ApiClient, name: string, size: boolean): Promise<string> {
   for (const kind of Object.keys(places)) {
     try {
-      return await fetchOne(client, kind, name, size);
+      return await fetchOne(client, kind, name, { size });
     } catch (error) {
       const passable =
         error instanceof ApiError &&
@@ -108,10 +118,22 @@ export function inspectOf(kind: string, synopsis: string, sizes = false): Comman
     arity: minArgs(1),
     run: (cli, flags) =>
       inspectNames(cli, flags.args, flags.text('format'), (client, name) =>
-        fetchOne(client, kind, name, sizes && flags.bool('size')),
+        fetchOne(client, kind, name, { size: sizes && flags.bool('size') }),
       ),
   };
 }
+
+export const inspectImage: Command = {
+  synopsis: '[OPTIONS] IMAGE [IMAGE...]',
+  flags: [formatFlag, text('platform', 'Show this platform')],
+  arity: minArgs(1),
+  run: (cli, flags) => {
+    const platform = platformJson(flags.text('platform'));
+    return inspectNames(cli, flags.args, flags.text('format'), (client, name) =>
+      fetchOne(client, 'image', name, { platform }),
+    );
+  },
+};
 
 export const inspect: Command = {
   synopsis: '[OPTIONS] NAME|ID [NAME|ID...]',
@@ -134,7 +156,7 @@ export const inspect: Command = {
     }
     const size = flags.bool('size');
     return inspectNames(cli, flags.args, flags.text('format'), (client, name) =>
-      kind === '' ? fetchAny(client, name, size) : fetchOne(client, kind, name, size),
+      kind === '' ? fetchAny(client, name, size) : fetchOne(client, kind, name, { size }),
     );
   },
 };

@@ -37,7 +37,7 @@ export function tabulate(text: string, minWidth = 10, padding = 3): string {
     .join('\n');
 }
 
-function displayLength(text: string): number {
+export function displayLength(text: string): number {
   let length = 0;
   for (const _ of text) length++;
   return length;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { EngineError, errorMessage } from '../../errors/index.ts';
 import { writeTar } from '../../archive/index.ts';
 import type { ImageConfig } from '../../spec/index.ts';
-import { hostPlatform } from '../image-config.ts';
+import { hostPlatform } from '../../spec/index.ts';
 import { busyboxTree, isStaticProgram } from './busybox-tree.ts';
 import { runProgram, type RunOptions } from './host-program.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EngineError } from '../../errors/index.ts';
 import type { ImageConfig } from '../../spec/index.ts';
-import { hostPlatform } from '../image-config.ts';
+import { hostPlatform } from '../../spec/index.ts';
 import { defaultPath } from './busybox.ts';
 import { programOutput, type RunOptions } from './host-program.ts';
 

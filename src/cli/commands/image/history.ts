@@ -2,6 +2,7 @@ import { exactArgs, type Command } from '../../command.ts';
 import { bool, text } from '../../flags/flags.ts';
 import { render, type Listing } from '../../format/table.ts';
 import { ago, ellipsis, humanSize, localRfc3339, shortId } from '../../format/units.ts';
+import { platformJson } from '../../opts/platform.ts';
 import { formatUsage } from '../container/ls.ts';
 import { imagePath } from './names.ts';
 
@@ -55,8 +56,11 @@ export const history: Command = {
   ],
   arity: exactArgs(1),
   run: async (cli, flags) => {
+    const platform = platformJson(flags.text('platform'));
     const client = await cli.client();
-    const layers = await client.get<Layer[]>(`/images/${imagePath(flags.args[0] ?? '')}/history`);
+    const layers = await client.get<Layer[]>(`/images/${imagePath(flags.args[0] ?? '')}/history`, {
+      platform,
+    });
     render(cli, listing(flags.bool('no-trunc'), flags.bool('human')), layers, {
       format: flags.text('format'),
       quiet: flags.bool('quiet'),

@@ -1,9 +1,10 @@
 import { maxArgs, type Command } from '../../command.ts';
-import { bool, list, text } from '../../flags/flags.ts';
+import { bool, list, text, type Parsed } from '../../flags/flags.ts';
 import { render, type Listing } from '../../format/table.ts';
 import { ago, goTime, humanSize, shortId } from '../../format/units.ts';
 import { filterArgs, filtersQuery, parseFilter } from '../../opts/names.ts';
 import { formatUsage } from '../container/ls.ts';
+import { printTree, type ManifestSummary } from './tree.ts';
 
 /** An entry of `GET /images/json`. */
 export interface ImageSummary {
@@ -16,6 +17,8 @@ export interface ImageSummary {
   VirtualSize?: number;
   Containers: number;
   Labels: Record<string, string> | null;
+  /** Where it was asked for. */
+  Manifests?: ManifestSummary[] | null;
 }
 
 export interface ImageRow {
@@ -100,6 +103,14 @@ export function imageListing(full: boolean, digests: boolean): Listing<ImageRow>
   };
 }
 
+/** @throws when a flag is given that means nothing in a tree */
+function checkTree(flags: Parsed): void {
+  for (const name of ['quiet', 'no-trunc', 'digests'] as const) {
+    if (flags.bool(name)) throw new Error(`--${name} is not yet supported with --tree`);
+  }
+  if (flags.text('format') !== '') throw new Error('--format is not yet supported with --tree');
+}
+
 export const ls: Command = {
   synopsis: '[OPTIONS] [REPOSITORY[:TAG]]',
   flags: [
@@ -109,7 +120,7 @@ export const ls: Command = {
     text('format', formatUsage),
     bool('no-trunc', 'Do not shorten anything'),
     bool('quiet', 'Print only the IDs', { short: 'q' }),
-    bool('tree', 'Accepted and without effect', { hidden: true }),
+    bool('tree', 'Show the platforms of each image'),
   ],
   arity: maxArgs(1),
   run: async (cli, flags) => {
@@ -117,10 +128,17 @@ export const ls: Command = {
     const filters = filterArgs(flags.list('filter'));
     const name = flags.args[0];
     if (name !== undefined) (filters['reference'] ??= []).push(name);
+    const tree = flags.bool('tree');
+    if (tree) checkTree(flags);
     const images = await client.get<ImageSummary[]>('/images/json', {
+      manifests: tree ? 1 : undefined,
       all: flags.bool('all') ? 1 : undefined,
       filters: filtersQuery(filters),
     });
+    if (tree) {
+      printTree(cli, images);
+      return;
+    }
     const quiet = flags.bool('quiet');
     const format = flags.text('format') || (!quiet && (await cli.config()).imagesFormat) || '';
     const digests = flags.bool('digests');

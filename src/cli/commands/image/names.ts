@@ -1,7 +1,9 @@
 import { isNotFound } from '../../../client/index.ts';
 import { imageAuth } from '../../auth.ts';
+import type { Cli } from '../../cli.ts';
 import { exactArgs, minArgs, type Command } from '../../command.ts';
 import { bool, list, text } from '../../flags/flags.ts';
+import { platformJson, platformsJson } from '../../opts/platform.ts';
 import { familiar, fullName, parseReference } from '../../opts/reference.ts';
 import { displayProgress, type ProgressMessage } from '../../progress.ts';
 import { segment, throwJoined } from '../each.ts';
@@ -16,10 +18,11 @@ export const rm: Command = {
   flags: [
     bool('force', 'Remove the image even if containers use it', { short: 'f' }),
     bool('no-prune', 'Keep untagged parents'),
-    list('platform', 'Remove only this platform', { typeName: 'strings' }),
+    list('platform', 'Remove only these platforms', { typeName: 'strings' }),
   ],
   arity: minArgs(1),
   run: async (cli, flags) => {
+    const platforms = platformsJson(flags.list('platform'));
     const client = await cli.client();
     const errors: unknown[] = [];
     let missing = true;
@@ -30,6 +33,7 @@ export const rm: Command = {
           {
             force: flags.bool('force') ? 1 : undefined,
             noprune: flags.bool('no-prune') ? 1 : undefined,
+            platforms,
           },
         );
         for (const one of removed)
@@ -106,6 +110,27 @@ export const pull: Command = {
   },
 };
 
+const platformNote =
+  'With --platform only the manifest of that platform is pushed, and nothing of what else the index has.\nTo push all of the image, leave the flag out.';
+
+/** What an engine tells when it could not push the whole index. */
+function substitutionNote(aux: unknown): string[] {
+  const { manifestPushedInsteadOfIndex, originalIndex, selectedManifest } = aux as {
+    manifestPushedInsteadOfIndex?: boolean;
+    originalIndex?: { digest?: string };
+    selectedManifest?: { digest?: string };
+  };
+  if (manifestPushedInsteadOfIndex !== true) return [];
+  return [
+    `Not all platforms are here, so that only one of them was pushed\n${originalIndex?.digest} -> ${selectedManifest?.digest}`,
+  ];
+}
+
+function note(cli: Cli, text: string): void {
+  const [first = '', ...more] = text.split('\n');
+  cli.out(`\n i Info → ${first}\n${more.map((line) => `          ${line}\n`).join('')}\n`);
+}
+
 export const push: Command = {
   synopsis: '[OPTIONS] NAME[:TAG]',
   flags: [
@@ -124,14 +149,22 @@ export const push: Command = {
     const all = flags.bool('all-tags');
     const quiet = flags.bool('quiet');
     if (all && reference.tag) throw new Error("tag can't be used with --all-tags/-a");
+    const platform = platformJson(flags.text('platform'));
+    if (platform !== undefined) note(cli, platformNote);
     if (!all && !reference.tag && !quiet) cli.out('Using default tag: latest\n');
     const client = await cli.client();
     const response = await client.request('POST', `/images/${imagePath(reference.name)}/push`, {
-      query: { tag: all ? undefined : reference.tag || 'latest' },
+      query: { tag: all ? undefined : reference.tag || 'latest', platform },
       headers: { 'X-Registry-Auth': await imageAuth(cli, name) },
     });
-    await displayProgress(cli, response.values<ProgressMessage>(), { fd: 1, quiet });
+    const notes: string[] = [];
+    await displayProgress(cli, response.values<ProgressMessage>(), {
+      fd: 1,
+      quiet,
+      onAux: (aux) => notes.push(...substitutionNote(aux)),
+    });
     if (quiet) cli.out(`${familiar(reference)}\n`);
+    for (const text of notes) note(cli, text);
   },
 };
 

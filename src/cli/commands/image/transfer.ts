@@ -2,6 +2,7 @@ import { createReadStream, createWriteStream, statSync } from 'node:fs';
 import { minArgs, noArgs, type Arity, type Command } from '../../command.ts';
 import { bool, list, text } from '../../flags/flags.ts';
 import { displayProgress, type ProgressMessage } from '../../progress.ts';
+import { platformsJson } from '../../opts/platform.ts';
 import type { Cli } from '../../cli.ts';
 
 /** A file to read, or standard input. */
@@ -44,7 +45,7 @@ export const load: Command = {
   synopsis: '[OPTIONS]',
   flags: [
     text('input', 'Read the archive from this file instead of standard input', { short: 'i' }),
-    text('platform', 'Load only this platform'),
+    list('platform', 'Load only these platforms', { typeName: 'strings' }),
     bool('quiet', 'Do not show progress', { short: 'q' }),
   ],
   arity: noArgs,
@@ -54,34 +55,28 @@ export const load: Command = {
     const client = await cli.client();
     const quiet = flags.bool('quiet') || !cli.isTerminal(1);
     const response = await client.request('POST', '/images/load', {
-      query: { quiet: quiet ? 1 : 0, platform: platformJson(flags.text('platform')) },
+      query: { quiet: quiet ? 1 : 0, platform: platformsJson(flags.list('platform')) },
       body: openInput(path),
     });
     await displayProgress(cli, response.values<ProgressMessage>(), { fd: 1 });
   },
 };
 
-/** `linux/arm64/v8` as the JSON that newer engines want. */
-function platformJson(platform: string): string | undefined {
-  if (platform === '') return undefined;
-  const [os, architecture, variant] = platform.split('/');
-  return JSON.stringify({ os, architecture, ...(variant && { variant }) });
-}
-
 export const save: Command = {
   synopsis: '[OPTIONS] IMAGE [IMAGE...]',
   flags: [
     text('output', 'Write to this file instead of standard output', { short: 'o' }),
-    text('platform', 'Save only this platform'),
+    list('platform', 'Save only these platforms', { typeName: 'strings' }),
   ],
   arity: minArgs(1),
   run: async (cli, flags) => {
     const path = flags.text('output');
     if (path === '' && cli.isTerminal(1))
       throw new Error('cowardly refusing to save to a terminal. Use the -o flag or redirect');
+    const platforms = platformsJson(flags.list('platform'));
     const client = await cli.client();
     const response = await client.request('GET', '/images/get', {
-      query: { names: flags.args, platform: platformJson(flags.text('platform')) },
+      query: { names: flags.args, platform: platforms },
     });
     await writeOutput(cli, path, response.body, 'save');
   },

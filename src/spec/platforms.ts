@@ -1,5 +1,5 @@
 import { EngineError } from '../errors/index.ts';
-import type { Platform } from '../spec/index.ts';
+import type { ImageConfig, Platform } from './oci-image.ts';
 
 const architectureAliases: Readonly<Record<string, readonly [architecture: string, variant?: string]>> = {
   i386: ['386'],
@@ -22,24 +22,39 @@ const architectures = new Set([
 ]);
 const systems = new Set(['linux', 'windows', 'darwin', 'freebsd']);
 
+const componentPattern = '^[A-Za-z0-9_.-]+$';
+const systemPattern = '^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.%-]*)\\))?$';
+
 /**
  * Reads `linux/arm64/v8`, `arm64` or `linux`; what is left out is this machine's.
- * @throws {EngineError} `invalid-parameter`
+ * @throws {EngineError} `invalid-parameter` in containerd's words
  */
 export function parsePlatform(text: string, host: Platform): Platform {
-  const parts = text.toLowerCase().split('/');
+  const quoted = JSON.stringify(text);
   const bad = (why: string): EngineError =>
-    new EngineError('invalid-parameter', `${JSON.stringify(text)}: ${why}: invalid argument`);
-  if (parts.length > 3 || !parts.every((part) => /^[a-z0-9_.-]+$/.test(part))) {
-    throw bad('unable to parse platform specifier');
+    new EngineError('invalid-parameter', `${why}: invalid argument`, { code: 'bad-platform' });
+  if (text.includes('*')) throw bad(`${quoted}: wildcards not yet supported`);
+  const parts = text.split('/');
+  for (const [at, part] of parts.entries()) {
+    const pattern = at === 0 ? systemPattern : componentPattern;
+    if (new RegExp(pattern).test(part)) continue;
+    const must = `specifier component must match ${JSON.stringify(pattern)}`;
+    throw bad(
+      at === 0
+        ? `${JSON.stringify(part)} is an invalid OS component of ${quoted}: OSAndVersion ${must}`
+        : `${JSON.stringify(part)} is an invalid component of ${quoted}: platform ${must}`,
+    );
   }
-  const [first = '', second, variant] = parts;
+  const [first = '', second, variant, ...more] = parts.map((part) => part.toLowerCase());
+  if (more.length > 0) throw bad(`${quoted}: cannot parse platform specifier`);
   if (second !== undefined) {
     return normalise({ os: first, architecture: second, ...(variant === undefined ? {} : { variant }) });
   }
   if (systems.has(first)) return normalise({ ...host, os: first });
   const candidate = normalise({ os: host.os, architecture: first });
-  if (!architectures.has(candidate.architecture)) throw bad('unknown operating system or architecture');
+  if (!architectures.has(candidate.architecture)) {
+    throw bad(`${quoted}: unknown operating system or architecture`);
+  }
   return candidate;
 }
 
@@ -94,4 +109,38 @@ export function fittingPlatforms<T extends { platform?: Platform }>(
     .filter(({ rank }) => rank >= 0)
     .toSorted((a, b) => a.rank - b.rank)
     .map(({ entry }) => entry);
+}
+
+/** Whether an image of this platform is what is asked for, and not only something that runs there. */
+export function isSamePlatform(platform: Platform, wanted: Platform): boolean {
+  return formatPlatform(normalise(platform)) === formatPlatform(normalise(wanted));
+}
+
+/** What an image is for. One that does not say is taken for this machine's, as Docker takes it. */
+export function configPlatform(config: ImageConfig): Platform {
+  const host = hostPlatform();
+  if (config.architecture === '') return { ...host, os: config.os || host.os };
+  return {
+    architecture: config.architecture,
+    os: config.os || host.os,
+    ...(config.variant === undefined || config.variant === '' ? {} : { variant: config.variant }),
+  };
+}
+
+/** Docker's words for a platform that an image does not have, or has not here. */
+export function platformNotFound(name: string, wanted: Platform): EngineError {
+  return new EngineError(
+    'not-found',
+    `image with reference ${name} was found but does not provide the specified platform (${formatPlatform(wanted)})`,
+    { code: 'platform-not-found' },
+  );
+}
+
+/** This machine as an image platform: `amd64`, `arm64` with variant `v8`. */
+export function hostPlatform(): Platform {
+  const names: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+  const architecture = names[process.arch] ?? process.arch;
+  return architecture === 'arm64'
+    ? { architecture, os: 'linux', variant: 'v8' }
+    : { architecture, os: 'linux' };
 }
