@@ -31,7 +31,11 @@ await Promise.all([
   }),
   build({
     ...common,
-    entryPoints: { daemon: 'src/daemon/entry.ts', 'unpack-worker': 'src/archive/unpack-worker.ts' },
+    entryPoints: {
+      daemon: 'src/daemon/entry.ts',
+      'unpack-worker': 'src/archive/unpack-worker.ts',
+      'names-keeper': 'src/engine/names-keeper.ts',
+    },
     format: 'esm',
     outdir: next,
     outExtension: { '.js': '.mjs' },
@@ -39,7 +43,7 @@ await Promise.all([
     banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   }),
 ]);
-for (const name of ['cli.cjs', 'daemon.mjs', 'unpack-worker.mjs'])
+for (const name of ['cli.cjs', 'daemon.mjs', 'unpack-worker.mjs', 'names-keeper.mjs'])
   renameSync(`${next}/${name}`, `${dist}/${name}`);
 rmSync(next, { recursive: true });
 writeFileSync(`${dist}/complete`, `${began.toISOString()}\n`);

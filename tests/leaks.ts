@@ -63,7 +63,7 @@ function processes(): Set<string> {
       const line = words.join(' ').trim();
       if (
         /(^|\/)(conmon|crun|coracle|tini|mmdebstrap)$/.test(words[0] ?? '') ||
-        /dist\/daemon\.mjs|daemon\/entry\.ts/.test(line)
+        /dist\/daemon\.mjs|daemon\/entry\.ts|names-keeper/.test(line)
       ) {
         found.add(`${pid} ${line.slice(0, 160)}`);
       }

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { LayerUnpacker } from '../archive/index.ts';
 import { LocalBuilder, type Builder } from '../builder/index.ts';
 import { LocalContainers, buildSpec, commonSeccompPolicy, type Containers } from '../containers/index.ts';
@@ -8,7 +10,7 @@ import { EngineError, errorMessage } from '../errors/index.ts';
 import { MemoryEventBus, type EventBus } from '../events/index.ts';
 import { LocalImages, type Images } from '../images/index.ts';
 import { FileContainerLogs } from '../logs/index.ts';
-import { BridgeNetworks, type Networks } from '../network/index.ts';
+import { BridgeNetworks, NamesKeeper, type Networks } from '../network/index.ts';
 import { openRecords, type Records } from '../records/index.ts';
 import { Registries } from '../registry/index.ts';
 import { ConmonRuntime } from '../runtime/index.ts';
@@ -166,6 +168,11 @@ async function compose(
     records,
     events,
     execRoot,
+    namesKeeper: new NamesKeeper({
+      spawner,
+      command: [process.execPath, beside('names-keeper'), dataRoot, execRoot],
+      pidPath: join(execRoot, 'names-keeper.pid'),
+    }),
     engineId: id,
     bridge: options.bridge?.name,
     bip: options.bridge?.bip,
@@ -323,6 +330,11 @@ function otherRuntimes(options: EngineOptions): Record<string, { path: string; a
     table[name] = { path: findProgram([runtime.path]) ?? runtime.path, args: [...(runtime.args ?? [])] };
   }
   return table;
+}
+
+/** Path of a program of this room, which lies beside this file, in the bundle of the daemon, too. */
+function beside(name: string): string {
+  return fileURLToPath(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url));
 }
 
 /** The bundle of the daemon has the worker's program beside it. */

@@ -8,7 +8,7 @@ import type { Netlink, ProcessSpawner, Syscall } from '../sys/index.ts';
 import { Attachments } from './attachments.ts';
 import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
 import { directoryOf } from './directory.ts';
-import { NameServers, type NameOptions } from './dns/index.ts';
+import { NameServers, type NameOptions, type NamesKeeper } from './dns/index.ts';
 import { noteOnly, plumbingOf } from './endpoint.ts';
 import type { Family } from './ipam/index.ts';
 import type { LinkedNetwork } from './linked-network.ts';
@@ -42,6 +42,8 @@ export interface BridgeNetworksOptions extends BridgesOptions {
   >;
   netlink: Netlink;
   spawner: Pick<ProcessSpawner, 'run'>;
+  /** Answers names when this engine is dead; absent: nobody does. */
+  namesKeeper?: NamesKeeper;
   records: Records;
   events?: EventBus;
   /** Sandboxes are bound in its `netns`. */
@@ -119,6 +121,7 @@ export class BridgeNetworks implements Networks {
       if (this.#table.byName(name) === undefined) this.#table.save(newNetwork(name, driver));
     }
     try {
+      await this.#options.namesKeeper?.dismiss();
       await this.#bringUp();
     } catch (error) {
       await this.close().catch(() => {});
@@ -129,7 +132,9 @@ export class BridgeNetworks implements Networks {
   async close(): Promise<void> {
     this.#sandboxes.close();
     this.#ports.close();
+    const isAsked = this.#names.known().length > 0;
     this.#names.close();
+    await this.#options.namesKeeper?.close(isAsked);
     this.#parents.close();
     await this.#bridges.close();
   }
@@ -323,7 +328,17 @@ export class BridgeNetworks implements Networks {
     const isAsked = this.#table
       .endpointsIn(containerId)
       .some(({ networkId }) => this.#table.network(networkId)?.user !== undefined);
-    if (sandbox !== undefined && isAsked) await this.#names.serve(containerId, sandbox.path, options);
+    if (sandbox === undefined || !isAsked) return;
+    await this.#names.serve(containerId, sandbox.path, options);
+    this.#appointKeeper();
+  }
+
+  #appointKeeper(): void {
+    try {
+      this.#options.namesKeeper?.appoint();
+    } catch (error) {
+      this.#note(`names are not answered when the engine is dead: ${errorMessage(error)}`);
+    }
   }
 
   rename(containerId: string, name: string): void {
@@ -354,6 +369,7 @@ export class BridgeNetworks implements Networks {
       else
         void this.#names
           .serve(containerId, sandbox.path)
+          .then(() => this.#appointKeeper())
           .catch((error: unknown) => this.#note(`names in ${containerId}: ${errorMessage(error)}`));
     }
     const known = new Set(this.#table.endpoints().map(({ hostInterface }) => hostInterface));

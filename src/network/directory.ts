@@ -6,8 +6,12 @@ import type { NetworkTable } from './network-table.ts';
 /**
  * Who is called what, seen from a container: in each of its networks every container's name, aliases, short id and host
  * name, with and without the network's name behind, and the links that the container itself was given.
+ * @param isAlive asked of containers that are meant
  */
-export function directoryOf(table: NetworkTable): Directory {
+export function directoryOf(
+  table: NetworkTable,
+  isAlive: (containerId: string) => boolean = () => true,
+): Directory {
   const networksOf = (containerId: string): { network: NetworkRecord; own: EndpointRecord }[] =>
     table.endpointsIn(containerId).flatMap((own) => {
       const network = table.network(own.networkId);
@@ -27,7 +31,7 @@ export function directoryOf(table: NetworkTable): Directory {
             names.has(name) ||
             (bare !== undefined && names.has(bare)) ||
             (linked !== undefined && (containerName === linked || id.startsWith(linked)));
-          if (isMeant) found.push(...addressesOf(settings));
+          if (isMeant && isAlive(id)) found.push(...addressesOf(settings));
         }
       }
       return found.length === 0 ? undefined : [...new Set(found)];

@@ -13,6 +13,7 @@ export {
 } from './files.ts';
 export { generatedMac } from './linked-network.ts';
 export { predefinedNetworks, type NetworkCreate } from './user-network.ts';
-export type { NameOptions } from './dns/index.ts';
+export { keepNames, nameCollections } from './keep-names.ts';
+export { NamesKeeper, type NameOptions } from './dns/index.ts';
 export type { PublishRequest } from './ports/index.ts';
 export { defaultAddressPools, type AddressPoolOption } from './ipam/index.ts';

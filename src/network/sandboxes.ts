@@ -130,7 +130,7 @@ export class Sandboxes {
   }
 
   #path(id: string): string {
-    return join(this.#directory, id.slice(0, 12));
+    return sandboxPath(this.#directory, id);
   }
 
   #make(linked: boolean): Prepared {
@@ -163,6 +163,8 @@ export class Sandboxes {
     this.#refill.unref();
   }
 }
+
+export const sandboxPath = (directory: string, id: string): string => join(directory, id.slice(0, 12));
 
 /** A link is born without IPv6 (no address of its own making, no packets); a network that has IPv6 turns it on. */
 function disableIpv6OnNewLinks(): void {

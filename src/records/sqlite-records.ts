@@ -13,7 +13,8 @@ export function openRecords(path: string): Records {
   try {
     database = new DatabaseSync(path);
     database.exec(
-      'PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=2000;',
+      // First of all how long to wait: the program that answers names between two engines reads it for a moment.
+      'PRAGMA busy_timeout=2000; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;',
     );
     const version = (database.prepare('PRAGMA user_version').get() as { user_version: number }).user_version;
     if (version > schemaVersion) {

@@ -34,6 +34,49 @@ export const lifeCases: NetworkCase[] = [
     notDockerd,
   },
   {
+    title: 'names are answered while the engine is dead, but not those of containers that end meanwhile',
+    async see(world) {
+      await world.ok('network', 'create', '--subnet', '10.98.0.0/24', 'app');
+      await world.run('--name', 'web', '--network', 'app');
+      await world.run('--name', 'db', '--network', 'app', '--network-alias', 'data');
+      const database = await world.pidOf('db');
+      const resolver = await world.resolverOf('web');
+      await world.crash();
+      const dead = [];
+      // A moment passes until somebody else has the sockets.
+      await world.eventually(async () => (await resolver('db')) === '10.98.0.3');
+      for (const name of ['data', 'one.example', 'nosuch.example']) dead.push(await resolver(name));
+      dead.push(await resolver('10.98.0.3', 'PTR'), await resolver('db', 'AAAA'));
+      process.kill(database, 'SIGKILL');
+      await world.eventually(async () => (await resolver('db')) === 'NXDOMAIN');
+      dead.push(await resolver('web'));
+      await world.restart();
+      const alive = [await resolver('web'), await resolver('db')];
+      await world.ok('start', 'db');
+      return { dead, alive: [...alive, await resolver('db')] };
+    },
+    expected: {
+      dead: ['10.98.0.3', '192.0.2.1', 'NXDOMAIN', 'db.app', 'NOERROR', '10.98.0.2'],
+      alive: ['10.98.0.2', 'NXDOMAIN', '10.98.0.3'],
+    },
+    notDockerd,
+  },
+  {
+    title: 'names outlive an engine that is told to end, and nobody answers them twice afterwards',
+    async see(world) {
+      await world.ok('network', 'create', '--subnet', '10.98.0.0/24', 'app');
+      await world.run('--name', 'web', '--network', 'app');
+      const resolver = await world.resolverOf('web');
+      await world.stop();
+      await world.eventually(async () => (await resolver('web')) === '10.98.0.2');
+      await world.restart();
+      await world.ok('rename', 'web', 'site');
+      return [await resolver('site'), await resolver('web')];
+    },
+    expected: ['10.98.0.2', 'NXDOMAIN'],
+    notDockerd,
+  },
+  {
     title: 'a bridge that somebody deleted is made again, and containers are put back on it',
     async see(world) {
       await world.ok('network', 'create', '--subnet', '10.98.0.0/24', 'app');
