@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { isKind } from '../errors/index.ts';
 import { decompress, detectCompression } from './compression.ts';
+import type { ExpansionLimits } from './expansion.ts';
 
 const text = Buffer.from('a line of text\n'.repeat(50_000));
 
@@ -73,4 +74,21 @@ test('decompress() passes on an error of its input as it is', async () => {
 
 test('decompress() gives nothing for nothing', async () => {
   assert.equal((await all(Buffer.alloc(0))).length, 0);
+});
+
+test('decompress() stops at what a stream may expand to', async () => {
+  const drain = async (bytes: Buffer, limits: ExpansionLimits): Promise<number> => {
+    let length = 0;
+    for await (const chunk of decompress(chunks(bytes, 100_000), { limits })) length += chunk.length;
+    return length;
+  };
+  const isBad = (error: unknown): boolean => isKind(error, 'invalid-parameter');
+  for (const bytes of [text, gzipSync(text), zstdCompressSync(text)]) {
+    await assert.rejects(drain(bytes, { maxBytes: text.length - 1 }), isBad);
+    assert.equal(await drain(bytes, { maxBytes: text.length }), text.length);
+  }
+  // Looked at beyond the first GiB only.
+  const bomb = Buffer.concat(Array.from({ length: 17 }, () => zstdCompressSync(Buffer.alloc(64 << 20))));
+  await assert.rejects(drain(bomb, {}), /expands to more than 2000 times/);
+  assert.equal(await drain(bomb, { maxRatio: 1e6 }), 17 * (64 << 20));
 });

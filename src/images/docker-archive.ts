@@ -26,10 +26,15 @@ export interface FoundImage {
   parent: string;
 }
 
+const maxImages = 10_000;
+
 /** Reads what `docker save` writes: `manifest.json` names a config and layer tars for each image. */
 export async function readDockerArchive(files: ArchiveFiles): Promise<FoundImage[]> {
   const manifest = await files.json('manifest.json');
   if (!Array.isArray(manifest)) throw badImage('invalid archive: manifest.json is not a list');
+  if (manifest.length > maxImages) {
+    throw badImage(`invalid archive: manifest.json has more than ${maxImages} images`);
+  }
   const found: FoundImage[] = [];
   for (const item of manifest as unknown[]) found.push(await readItem(files, item));
   return found;

@@ -109,6 +109,8 @@ class LayoutIndex {
   readonly #platforms: readonly Platform[];
   readonly #images: FoundImage[] = [];
   readonly #kept: Descriptor[] = [];
+  /** Indexes of many times the same index would take for ever. */
+  readonly #seen = new Set<Digest>();
 
   constructor(files: ArchiveFiles, platforms: readonly Platform[]) {
     this.#files = files;
@@ -133,8 +135,9 @@ class LayoutIndex {
     if (depth === maxDepth) throw badImage(`invalid archive: indexes are nested more than ${maxDepth} deep`);
     for (const child of parseAllEntries(await blobBytes(this.#files, index), index.digest)) {
       // An index names more than an archive has to have.
-      if (!this.#files.has(blobPath(child))) continue;
+      if (!this.#files.has(blobPath(child)) || this.#seen.has(child.digest)) continue;
       if (isIndex(child)) {
+        this.#seen.add(child.digest);
         await this.#keep([child]);
         await this.#descend(child, depth + 1);
       } else if (!isRunnable(child)) {

@@ -4,15 +4,20 @@ import { badArchive, decodeName, pathBytes } from '../tar/header.ts';
 /** Any component that is empty, `.` or `..`. */
 const unclean = /(?:^|\/)\.{0,2}(?:\/|$)/;
 
+/** The kernel's limit, in bytes. */
+const PATH_MAX = 4096;
+
 /** A path for node:fs: bytes when a name in it is not UTF-8. */
 export type HostPath = string | Buffer;
 
 /**
  * The path of a member relative to the directory, cleaned lexically: '' for the directory itself. Leading slashes are
  * dropped, as tar does.
- * @throws {EngineError} `invalid-parameter` for a name that leads outside.
+ * @throws {EngineError} `invalid-parameter` for a name that leads outside, or that no system call takes.
  */
 export function cleanMemberPath(path: string): string {
+  // Before any of its parents is made.
+  if (path.length > PATH_MAX) throw badArchive(`the name ${path.slice(0, 200)}… is too long`);
   let start = path.startsWith('./') ? 2 : 0;
   let end = path.length;
   while (start < end && path.charCodeAt(start) === 0x2f) start += 1;

@@ -70,7 +70,9 @@ export class TreeWriter implements TarHandler {
   /** What this archive made, by real path; whiteouts of the merged form leave it alone. */
   readonly #made = new Set<string>();
   #file: { fd: number; path: HostPath; header: TarHeader; createdMode: number } | undefined;
+  /** Members so far. */
   entries = 0;
+  #counted = 0;
   /** Content of regular files, holes included: Docker's size of a layer. */
   sizeBytes = 0;
 
@@ -100,6 +102,7 @@ export class TreeWriter implements TarHandler {
 
   entry(header: TarHeader): void {
     this.entries += 1;
+    this.#count();
     try {
       this.#entry(header);
     } catch (error) {
@@ -107,8 +110,13 @@ export class TreeWriter implements TarHandler {
     }
   }
 
+  /** Directories that the archive does not list count, too: one member can have thousands of them. */
+  #count(): void {
+    this.#counted += 1;
+    if (this.#counted > (this.#options.maxEntries ?? Infinity)) throw badArchive('it has too many members');
+  }
+
   #entry(header: TarHeader): void {
-    if (this.entries > (this.#options.maxEntries ?? Infinity)) throw badArchive('it has too many members');
     const named = cleanMemberPath(header.path);
     if (named === '') {
       // docker cp leaves the directory that it copies into as it is.
@@ -378,6 +386,7 @@ export class TreeWriter implements TarHandler {
 
   /** A parent that the archive does not list looks as the layers below have it, else as mkdir -p makes it. */
   #implied(relative: string): void {
+    this.#count();
     if (this.#options.form === 'merged') this.#made.add(relative);
     for (const lower of this.#options.lowerDirectories ?? []) {
       const stat = lstatSync(`${lower}/${relative}`, { throwIfNoEntry: false });
