@@ -154,7 +154,7 @@ async function outcome(where: ArchiveDoors, door: Door, input: Buffer, isRefused
   if (isRefused) {
     assert.ok(
       isEngineError(error) && ['invalid-parameter', 'data-loss'].includes(error.kind),
-      `${door}: ${error}`,
+      `${door}: ${String(error)}`,
     );
   }
   assert.deepEqual(await where.wrong(), [], door);
