@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import type { BenchEngine } from './engines.ts';
 
 /** Middle value. */
@@ -46,27 +47,72 @@ export interface Row {
   unit: string;
   /** By engine name; NaN where it was not measured. */
   values: Record<string, number>;
+  /** Processor time of client and engine in ms, where it was measured. */
+  cpu?: Record<string, number>;
   note?: string;
 }
 
-/** Each engine in turn, round after round, so that a machine whose speed drifts is fair to all. */
+type Body = (engine: BenchEngine, round: number) => Promise<number>;
+
+/** A measured step with what must be done around it. */
+export interface Steps {
+  before?: (engine: BenchEngine) => void | Promise<void>;
+  body: Body;
+  after?: (engine: BenchEngine) => void | Promise<void>;
+}
+
+/**
+ * Each engine in turn, round after round, so that a machine whose speed drifts is fair to all. Of steps the processor
+ * time is measured too.
+ */
 export async function compare(
   what: string,
   engines: readonly BenchEngine[],
   rounds: number,
-  body: (engine: BenchEngine, round: number) => Promise<number>,
+  body: Body | Steps,
 ): Promise<Row> {
-  const samples = new Map<string, number[]>(engines.map((engine) => [engine.name, []]));
+  const steps = typeof body === 'function' ? { body } : body;
+  const samples = new Map(engines.map(({ name }) => [name, { ms: [] as number[], cpu: [] as number[] }]));
   for (let round = -1; round < rounds; round++) {
     for (const engine of engines) {
-      const took = await body(engine, round);
+      await steps.before?.(engine);
+      const before = cpuMs(engine);
+      const took = await steps.body(engine, round);
+      const cpu = cpuMs(engine) - before;
+      await steps.after?.(engine);
       // The first round warms caches.
-      if (round >= 0) samples.get(engine.name)?.push(took);
+      if (round < 0) continue;
+      samples.get(engine.name)?.ms.push(took);
+      samples.get(engine.name)?.cpu.push(cpu);
     }
   }
-  const values: Record<string, number> = {};
-  for (const [name, list] of samples) values[name] = median(list);
-  return { what, unit: 'ms', values };
+  const row: Row = { what, unit: 'ms', values: {}, ...(typeof body === 'function' ? {} : { cpu: {} }) };
+  for (const [name, { ms, cpu }] of samples) {
+    row.values[name] = median(ms);
+    if (row.cpu !== undefined) row.cpu[name] = median(cpu);
+  }
+  return row;
+}
+
+/** User and system time of an engine's processes and of all clients that have ended, in ticks of 10 ms. */
+function cpuMs(engine: BenchEngine): number {
+  let ticks = 0;
+  for (const pid of ['self', ...engine.enginePids()]) {
+    // utime, stime, and those of children that were waited for; this program's own time is none of the engine's.
+    for (const field of pid === 'self' ? [13, 14] : [11, 12, 13, 14]) ticks += Number(statFields(pid)[field]);
+  }
+  return ticks * 10;
+}
+
+/** What follows the name in /proc/<pid>/stat; zeros when it has ended. */
+function statFields(pid: string | number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+  } catch {
+    return Array.from({ length: 50 }, () => '0');
+  }
 }
 
 /** A Markdown table with the ratio of each peer to the first engine. */
@@ -76,14 +122,19 @@ export function table(rows: readonly Row[], names: readonly string[]): string {
   const lines = [header.join(' | '), header.map(() => '---').join(' | ')];
   for (const row of rows) {
     const own = row.values[first] ?? Number.NaN;
-    const cell = (value: number | undefined): string =>
-      value === undefined || Number.isNaN(value) ? '' : `${value.toFixed(value < 10 ? 1 : 0)} ${row.unit}`;
+    const cell = (name: string): string => {
+      const value = row.values[name];
+      if (value === undefined || Number.isNaN(value)) return '';
+      const cpu = row.cpu?.[name];
+      const busy = cpu === undefined ? '' : ` (${cpu.toFixed(0)})`;
+      return `${value.toFixed(value < 10 ? 1 : 0)} ${row.unit}${busy}`;
+    };
     const cells = peers.flatMap((peer) => {
       const value = row.values[peer];
-      return [cell(value), value === undefined || Number.isNaN(value) ? '' : (own / value).toFixed(2)];
+      return [cell(peer), value === undefined || Number.isNaN(value) ? '' : (own / value).toFixed(2)];
     });
     lines.push(
-      [row.what + (row.note === undefined ? '' : ` (${row.note})`), cell(own), ...cells].join(' | '),
+      [row.what + (row.note === undefined ? '' : ` (${row.note})`), cell(first), ...cells].join(' | '),
     );
   }
   return lines.map((line) => `| ${line} |`).join('\n');
