@@ -57,7 +57,6 @@ export async function connectNetwork(
     const updateFiles = watchNetworkFiles(table, entry);
     attachOne(table, entry, name, settings);
     await networks.answerNames(entry.id, nameOptions(table, record));
-    await networks.portsMoved(entry.id);
     updateFiles();
     table.save(entry);
   });
@@ -89,6 +88,5 @@ export async function disconnectNetwork(
     delete record.networks[name];
     updateFiles?.();
     table.save(entry);
-    await networks.portsMoved(entry.id);
   });
 }

@@ -65,14 +65,17 @@ export class BridgeNetworks implements Networks {
   readonly #bridges: Bridges;
   readonly #parents: Parents;
   readonly #attachments: Attachments;
-  /** Ports on their way to another network, by container. */
-  readonly #moving = new Map<string, Promise<void>>();
 
   constructor(options: BridgeNetworksOptions) {
     const { records, syscall } = options;
     this.#options = options;
     this.#netlink = options.netlink;
-    this.#firewall = new Firewall(options.spawner, syscall);
+    this.#firewall = new Firewall({
+      spawner: options.spawner,
+      syscall,
+      netlink: options.netlink,
+      onFailure: (message) => this.#note(message),
+    });
     this.#table = new NetworkTable(records);
     this.#ports = new PublishedPorts({
       allocator: new PortAllocator(syscall),
@@ -163,7 +166,7 @@ export class BridgeNetworks implements Networks {
     this.#table.save(record);
     try {
       this.#raise(record);
-      if (record.bridge !== undefined) await this.#firewall.apply(this.#bridges.rulesOf(record));
+      if (record.bridge !== undefined) await this.#bridges.writeFirewall(record);
     } catch (error) {
       await this.#dismantle(record);
       throw error;
@@ -230,16 +233,13 @@ export class BridgeNetworks implements Networks {
     const endpoints = this.#table.endpointsIn(containerId);
     if (sandbox === undefined && endpoints.length === 0) return;
     this.#names.stop(containerId);
-    const withdrawn = this.#ports.has(containerId) ? this.#ports.withdraw(containerId) : undefined;
+    this.#ports.withdraw(containerId);
     for (const endpoint of endpoints) {
       const plumbed = plumbingOf(endpoint);
       const linked = this.#linked(endpoint.networkId);
       if (plumbed === undefined || linked === undefined) continue;
+      this.#bridges.dismiss(endpoint);
       linked.abandon(plumbed, sandbox?.path ?? '');
-      if (withdrawn === undefined) continue;
-      // As long as the host's ports lead to the address, nobody else may get it.
-      linked.addresses.adopt(plumbed.addresses);
-      void withdrawn.finally(() => linked.addresses.release(plumbed.addresses));
     }
     this.#options.records.transaction(() => {
       for (const endpoint of endpoints) this.#table.removeEndpoint(endpoint);
@@ -265,6 +265,7 @@ export class BridgeNetworks implements Networks {
       this.#unplumb(record);
       throw error;
     }
+    this.#bridges.admit(record);
     const hasRoutes = record.isGateway === true && record.isGateway6 === true;
     if (!hasRoutes && this.#table.endpointsIn(request.containerId).length > 1)
       this.#attachments.chooseGateways(request.containerId);
@@ -281,6 +282,7 @@ export class BridgeNetworks implements Networks {
         `container ${containerId} is not connected to network ${record.name}`,
       );
     }
+    this.#bridges.dismiss(endpoint);
     this.#unplumb(endpoint);
     this.#table.removeEndpoint(endpoint);
     if (endpoint.isGateway === true || endpoint.isGateway6 === true)
@@ -297,10 +299,6 @@ export class BridgeNetworks implements Networks {
 
   #hasGateway(containerId: string): boolean {
     return this.#table.endpointsIn(containerId).some(({ isGateway }) => isGateway === true);
-  }
-
-  async portsMoved(containerId: string): Promise<void> {
-    await this.#moving.get(containerId);
   }
 
   async publish(containerId: string, request: PublishRequest): Promise<Record<string, PortBinding[]>> {
@@ -431,10 +429,7 @@ export class BridgeNetworks implements Networks {
     if (!this.#ports.has(containerId)) return;
     const target = endpoint === undefined ? undefined : this.#targetOf(endpoint);
     if (endpoint !== undefined && target !== undefined) this.#openWays(endpoint, target);
-    const moved = this.#ports.move(containerId, target).finally(() => {
-      if (this.#moving.get(containerId) === moved) this.#moving.delete(containerId);
-    });
-    this.#moving.set(containerId, moved);
+    this.#ports.move(containerId, target);
   }
 
   /**

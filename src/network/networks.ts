@@ -62,8 +62,6 @@ export interface Networks {
    */
   attach(request: AttachRequest): EndpointSettings;
   detach(containerId: string, network: string): void;
-  /** Resolves when the published ports lead where attach() or detach() sent the default route. */
-  portsMoved(containerId: string): Promise<void>;
   /**
    * Publishes ports of the container on the host, into the network of its default route; they are withdrawn with the
    * sandbox, and move when the route does.

@@ -1,3 +1,7 @@
+import type { FirewallElement, FirewallFamily, OffsetTranslation } from './netlink/nftables-message.ts';
+
+export type { FirewallElement, FirewallFamily, OffsetTranslation } from './netlink/nftables-message.ts';
+
 /** What a link is that stands on another, or on nothing. */
 export type LinkKind =
   | { kind: 'dummy' }
@@ -75,8 +79,16 @@ export interface Netlink {
   removeRoute(route: { destination: string; gateway?: string; link?: string }): void;
   routes(): { destination: string; gateway?: string; link?: string; family: 4 | 6; table: number }[];
   addNeighbour(link: string, address: string, mac: string): void;
-  /** True when nftables has this table of the family `inet`. */
-  firewallTableExists(name: string): boolean;
+  /** True when nftables has this table. */
+  firewallTableExists(name: string, family?: FirewallFamily): boolean;
+  /**
+   * Adds elements to nftables' sets and maps, or takes them out, in one transaction.
+   * @throws {SyscallError} ENOENT when a table, or an element to be taken out, is not there; EEXIST for a key of a map that
+   * has another value. Nothing is changed then.
+   */
+  changeFirewall(action: 'add' | 'delete', elements: readonly FirewallElement[]): void;
+  /** Appends rules that translate ranges of ports to ranges under other numbers. */
+  addOffsetTranslations(rules: readonly OffsetTranslation[]): void;
   /**
    * UDP flows to these ports of any address are looked up in the firewall's rules again with their next packet. (A flow is
    * translated as its first packet was; a client that goes on sending would never notice new rules.)

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { EngineError, errorMessage } from '../../errors/index.ts';
+import { EngineError, errorMessage, SyscallError } from '../../errors/index.ts';
 import type { Netlink } from '../../sys/index.ts';
 import { nameservers, readHostResolvConf } from '../files.ts';
 import {
@@ -12,11 +12,13 @@ import {
   type Family,
   type Subnet,
 } from '../ipam/index.ts';
-import type { BridgeRecord, NetworkRecord, PoolRecord } from '../network-records.ts';
+import type { BridgeRecord, EndpointRecord, NetworkRecord, PoolRecord } from '../network-records.ts';
 import { addressesOf } from '../endpoint.ts';
 import type { NetworkTable } from '../network-table.ts';
 import type { Firewall } from '../nftables/firewall.ts';
-import { tableName, type BridgeRules, type PortForward } from '../nftables/ruleset.ts';
+import { guardElements, type GuardedPort } from '../nftables/guard.ts';
+import type { PortForward } from '../nftables/port-elements.ts';
+import { tableName, type BridgeRules } from '../nftables/ruleset.ts';
 import { egressMtu, ensureBridge, poolOf, takenSubnets, type AddressRequest } from './bridge-link.ts';
 import { BridgeNetwork } from './bridge-network.ts';
 
@@ -93,7 +95,7 @@ export class Bridges {
   /** All tables, as declared. */
   async applyFirewall(): Promise<void> {
     const up = this.#table.networks().filter(({ id }) => this.#open.has(id));
-    await Promise.all(up.map((network) => this.#firewall.apply(this.rulesOf(network))));
+    await Promise.all(up.map((network) => this.writeFirewall(network)));
   }
 
   /** Takes down those that no container uses. */
@@ -212,14 +214,18 @@ export class Bridges {
       return;
     this.#repairing.add(network.id);
     this.#note(`the firewall table of ${bridge.name} had been removed by somebody: written again`);
-    this.#firewall
-      .apply(this.rulesOf(network))
+    this.writeFirewall(network)
       .catch((error: unknown) => this.#note(`cannot write the firewall table: ${errorMessage(error)}`))
       .finally(() => this.#repairing.delete(network.id));
   }
 
-  rulesOf({ id }: NetworkRecord): BridgeRules {
-    const { record, pools } = this.get(this.#table.find(id));
+  /** Rejects as Firewall.apply(). */
+  async writeFirewall(network: NetworkRecord): Promise<void> {
+    const bridge = this.get(network);
+    await this.#firewall.apply(bridge.record.name, () => this.#rulesOf(network.id, bridge));
+  }
+
+  #rulesOf(id: string, { record, pools }: BridgeNetwork): BridgeRules {
     const subnetOf = (family: Family): { subnet?: string; subnet6?: string } => {
       const found = pools.find(({ subnet }) => parseSubnet(subnet).family === family);
       if (found === undefined) return {};
@@ -231,8 +237,35 @@ export class Bridges {
       ...subnetOf(6),
       masquerade: record.masquerade ?? true,
       internal: record.internal ?? false,
+      neighbours: record.neighbours ?? true,
+      ...(record.gatewayMode4 === undefined ? {} : { mode4: record.gatewayMode4 }),
+      ...(record.gatewayMode6 === undefined ? {} : { mode6: record.gatewayMode6 }),
+      ...(record.sourceAddress4 === undefined ? {} : { sourceAddress4: record.sourceAddress4 }),
+      ...(record.sourceAddress6 === undefined ? {} : { sourceAddress6: record.sourceAddress6 }),
+      ...(record.trustedLinks === undefined ? {} : { trustedLinks: record.trustedLinks }),
       forwards: this.#forwardsInto(id),
+      ports: this.#table.endpointsOf({ id }).flatMap((endpoint) => guardedPort(endpoint) ?? []),
     };
+  }
+
+  /** From here on the endpoint's packets pass. */
+  admit(endpoint: EndpointRecord): void {
+    const bridge = this.#open.get(endpoint.networkId)?.record.name;
+    const port = guardedPort(endpoint);
+    if (bridge === undefined || port === undefined) return;
+    try {
+      this.#firewall.add(bridge, guardElements(port));
+    } catch (error) {
+      // Somebody removed the table: repairFirewall() brings it back with all that is in it.
+      if (!(error instanceof SyscallError && error.errno === 'ENOENT')) throw error;
+    }
+  }
+
+  /** The opposite of admit(). */
+  dismiss(endpoint: EndpointRecord): void {
+    const bridge = this.#open.get(endpoint.networkId)?.record.name;
+    const port = guardedPort(endpoint);
+    if (bridge !== undefined && port !== undefined) this.#firewall.delete(bridge, guardElements(port));
   }
 
   get(network: NetworkRecord): BridgeNetwork {
@@ -240,6 +273,12 @@ export class Bridges {
     if (bridge === undefined) throw new EngineError('unavailable', `network ${network.name} is not up`);
     return bridge;
   }
+}
+
+function guardedPort(endpoint: EndpointRecord): GuardedPort | undefined {
+  const { hostInterface, settings } = endpoint;
+  if (hostInterface === undefined) return undefined;
+  return { link: hostInterface, mac: settings.MacAddress, addresses: addressesOf(endpoint) };
 }
 
 const ownerOf = (networkId: string): string => `coracle ${networkId}`;

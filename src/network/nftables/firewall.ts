@@ -1,54 +1,125 @@
 import { existsSync } from 'node:fs';
-import { EngineError, ProcessError } from '../../errors/index.ts';
-import type { ProcessSpawner, Syscall } from '../../sys/index.ts';
+import { EngineError, ProcessError, SyscallError } from '../../errors/index.ts';
+import type { Netlink, ProcessSpawner, Syscall } from '../../sys/index.ts';
+import { kernelElement, type Element } from './element.ts';
 import {
-  forwardCommands,
+  guardTableCommands,
+  offsetTranslations,
   removeCommands,
   rulesetCommands,
+  tableName,
   type BridgeRules,
-  type PortForward,
 } from './ruleset.ts';
 
 const places = ['/usr/sbin/nft', '/sbin/nft', '/usr/local/sbin/nft', '/usr/bin/nft'];
 
+type ElementChange = ['add' | 'delete', readonly Element[]];
+
 interface Waiting {
-  commands: string;
+  /** Asked for when its turn has come: rules are to be those of that moment. */
+  commands: () => string;
   resolve: () => void;
   reject: (error: unknown) => void;
 }
 
 /**
- * The machine's nftables, by nft(8). Changes are made in the order in which they are asked for; what is asked for while
- * a process runs goes into the next one together, so that many starts at once cost few processes.
+ * The machine's nftables. Tables are written by nft(8), in the order in which they are asked for; what is asked for while
+ * a process runs goes into the next one together. What comes and goes with containers are elements of those tables'
+ * sets and maps: these are told to the kernel directly, at once, in one transaction for each call.
  */
 export class Firewall {
   readonly #spawner: Pick<ProcessSpawner, 'run'>;
   readonly #syscall: Pick<Syscall, 'inNetworkNamespace'>;
+  readonly #netlink: Pick<Netlink, 'changeFirewall' | 'addOffsetTranslations'>;
+  readonly #onFailure: (message: string) => void;
+  /** Changes made while a bridge's tables are being written, which may come before or after; by bridge. */
+  readonly #meanwhile = new Map<string, ElementChange[]>();
+  /** False: the kernel has no nftables for the family `bridge`. */
+  #guards = true;
   #waiting: Waiting[] = [];
   #isRunning = false;
 
-  constructor(spawner: Pick<ProcessSpawner, 'run'>, syscall: Pick<Syscall, 'inNetworkNamespace'>) {
-    this.#spawner = spawner;
-    this.#syscall = syscall;
+  constructor(parts: {
+    spawner: Pick<ProcessSpawner, 'run'>;
+    syscall: Pick<Syscall, 'inNetworkNamespace'>;
+    netlink: Pick<Netlink, 'changeFirewall' | 'addOffsetTranslations'>;
+    /** Told of what the machine cannot do. */
+    onFailure: (message: string) => void;
+  }) {
+    this.#spawner = parts.spawner;
+    this.#syscall = parts.syscall;
+    this.#netlink = parts.netlink;
+    this.#onFailure = parts.onFailure;
   }
 
-  /** @throws {EngineError} `unavailable` without nft; {ProcessError} when nft refuses. */
-  apply(rules: BridgeRules): Promise<void> {
-    return this.#change(rulesetCommands(rules));
+  /**
+   * Writes a bridge's tables as a whole.
+   * @param rules asked when it is done
+   * @throws {EngineError} `unavailable` without nft; {ProcessError} when nft refuses.
+   */
+  async apply(bridge: string, rules: () => BridgeRules): Promise<void> {
+    const meanwhile: ElementChange[] = [];
+    this.#meanwhile.set(bridge, meanwhile);
+    try {
+      if (this.#guards) await this.#applyWithGuard(rules);
+      else await this.#change(() => rulesetCommands(rules()));
+      this.#netlink.addOffsetTranslations(offsetTranslations(bridge));
+    } finally {
+      if (this.#meanwhile.get(bridge) === meanwhile) this.#meanwhile.delete(bridge);
+    }
+    for (const [action, elements] of meanwhile) this.#changeEach(bridge, action, elements);
+  }
+
+  async #applyWithGuard(rules: () => BridgeRules): Promise<void> {
+    try {
+      await this.#change(() => rulesetCommands(rules()) + guardTableCommands(rules()));
+    } catch (error) {
+      await this.#change(() => rulesetCommands(rules()));
+      this.#guards = false;
+      const why = error instanceof Error ? error.message : String(error);
+      this.#onFailure(
+        `source addresses inside of a network are not checked: nftables has no bridge tables here (${why})`,
+      );
+    }
   }
 
   remove(bridge: string): Promise<void> {
-    return this.#change(removeCommands(bridge));
+    return this.#change(
+      () => removeCommands(bridge, 'inet') + (this.#guards ? removeCommands(bridge, 'bridge') : ''),
+    );
   }
 
-  /** Publishes ports, in a table that apply() made. */
-  open(bridge: string, forwards: readonly PortForward[]): Promise<void> {
-    return this.#change(forwardCommands(bridge, forwards, 'add'));
+  /**
+   * Elements of the tables that apply() made.
+   * @throws {SyscallError} ENOENT when somebody removed a table; nothing is added then
+   */
+  add(bridge: string, elements: readonly Element[]): void {
+    const known = this.#known(elements);
+    const meanwhile = this.#meanwhile.get(bridge);
+    meanwhile?.push(['add', known]);
+    try {
+      this.#netlink.changeFirewall(
+        'add',
+        known.map((one) => kernelElement(tableName(bridge), one)),
+      );
+    } catch (error) {
+      if (meanwhile === undefined) throw error;
+    }
   }
 
-  /** The opposite. Rejects when somebody removed the table or the ports from it. */
-  shut(bridge: string, forwards: readonly PortForward[]): Promise<void> {
-    return this.#change(forwardCommands(bridge, forwards, 'delete'));
+  /** The opposite; no error for what is not there. */
+  delete(bridge: string, elements: readonly Element[]): void {
+    const known = this.#known(elements);
+    this.#meanwhile.get(bridge)?.push(['delete', known]);
+    try {
+      this.#netlink.changeFirewall(
+        'delete',
+        known.map((one) => kernelElement(tableName(bridge), one)),
+      );
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      this.#changeEach(bridge, 'delete', known);
+    }
   }
 
   /** Commands for the firewall of the namespace bound at `path`. */
@@ -70,7 +141,22 @@ export class Firewall {
     return nftables.some(({ chain }) => chain?.hook === 'forward' && chain.policy === 'drop');
   }
 
-  #change(commands: string): Promise<void> {
+  #known(elements: readonly Element[]): readonly Element[] {
+    return this.#guards ? elements : elements.filter(({ family }) => family !== 'bridge');
+  }
+
+  /** One by one, passing over those that are so already. */
+  #changeEach(bridge: string, action: 'add' | 'delete', elements: readonly Element[]): void {
+    for (const element of elements) {
+      try {
+        this.#netlink.changeFirewall(action, [kernelElement(tableName(bridge), element)]);
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+    }
+  }
+
+  #change(commands: () => string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ commands, resolve, reject });
       if (!this.#isRunning) void this.#drain();
@@ -83,19 +169,19 @@ export class Firewall {
       const batch = this.#waiting;
       this.#waiting = [];
       try {
-        await this.#transact(batch.map(({ commands }) => commands).join(''));
+        await this.#transact(batch);
         for (const { resolve } of batch) resolve();
       } catch (error) {
         if (batch.length === 1) batch[0]?.reject(error);
         // One of them is wrong; which one must not matter to the others.
-        else for (const one of batch) await this.#transact(one.commands).then(one.resolve, one.reject);
+        else for (const one of batch) await this.#transact([one]).then(one.resolve, one.reject);
       }
     }
     this.#isRunning = false;
   }
 
-  async #transact(commands: string): Promise<void> {
-    if (commands !== '') await this.#run(['-f', '-'], commands);
+  async #transact(batch: readonly Waiting[]): Promise<void> {
+    await this.#run(['-f', '-'], batch.map(({ commands }) => commands()).join(''));
   }
 
   async #run(parameters: string[], stdin: string): Promise<string> {
@@ -117,4 +203,8 @@ export class Firewall {
       throw new ProcessError(argv, exitCode, signal === null ? null : String(signal), stderr);
     return stdout;
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof SyscallError && (error.errno === 'ENOENT' || error.errno === 'EEXIST');
 }

@@ -1,7 +1,7 @@
 import { EngineError, errorMessage } from '../../errors/index.ts';
 import type { RecordCollection } from '../../records/index.ts';
 import type { Firewall } from '../nftables/firewall.ts';
-import type { PortForward } from '../nftables/ruleset.ts';
+import { portElements, type PortForward } from '../nftables/port-elements.ts';
 import type { PortAllocator } from './port-allocator.ts';
 import { wantedPorts, type PublishedPort, type PublishRequest } from './published-port.ts';
 
@@ -80,44 +80,48 @@ export class PublishedPorts {
     try {
       this.#collection.put(containerId, record);
       this.#records.set(containerId, record);
-      await this.#firewall.open(target.bridge, forwardsOf(record));
+      this.#firewall.add(target.bridge, portElements(forwardsOf(record)));
       this.#redirectFlows(ports);
     } catch (error) {
-      await this.withdraw(containerId);
+      this.withdraw(containerId);
       throw error instanceof EngineError ? error : new EngineError('internal', errorMessage(error));
     }
     return ports;
   }
 
-  /** Resolves when no packet comes any more. The ports are free at once. */
-  async withdraw(containerId: string): Promise<void> {
+  /** No packet comes any more; the ports are free. */
+  withdraw(containerId: string): void {
     const record = this.#records.get(containerId);
     if (record === undefined) return;
     this.#records.delete(containerId);
     this.#collection.delete(containerId);
-    // Before the ports are free, so that a new owner's rules come after these are gone.
-    const shut = this.#firewall.shut(record.bridge, forwardsOf(record));
+    this.#shut(record);
     this.#allocator.release(record.ports);
-    // The table may have been flushed by somebody, or gone with its bridge.
-    await shut.catch(() => {});
     this.#redirectFlows(record.ports);
   }
 
   /** The same ports lead elsewhere: the container's main network changed. */
-  async move(containerId: string, target: PortTarget | undefined): Promise<void> {
+  move(containerId: string, target: PortTarget | undefined): void {
     const record = this.#records.get(containerId);
     if (record === undefined) return;
-    const shut = this.#firewall.shut(record.bridge, forwardsOf(record)).catch(() => {});
+    this.#shut(record);
     const moved = { ...record, ...(target ?? { networkId: '', address: '' }) };
     this.#records.set(containerId, moved);
     this.#collection.put(containerId, moved);
-    if (target !== undefined) {
-      await this.#firewall
-        .open(target.bridge, forwardsOf(moved))
-        .catch((error: unknown) => this.#onFailure(`cannot publish ports: ${errorMessage(error)}`));
+    try {
+      this.#firewall.add(moved.bridge, portElements(forwardsOf(moved)));
+    } catch (error) {
+      this.#onFailure(`cannot publish ports: ${errorMessage(error)}`);
     }
-    await shut;
     this.#redirectFlows(record.ports);
+  }
+
+  #shut(record: PublishedRecord): void {
+    try {
+      this.#firewall.delete(record.bridge, portElements(forwardsOf(record)));
+    } catch (error) {
+      this.#onFailure(`cannot withdraw ports: ${errorMessage(error)}`);
+    }
   }
 
   /** Connections of TCP end with their container; a client of UDP just goes on. */

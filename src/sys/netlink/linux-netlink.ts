@@ -25,7 +25,17 @@ import {
 } from './link-message.ts';
 import type { Message, MessageWriter } from './message.ts';
 import { NetlinkSocket, netlinkProtocol } from './netlink-socket.ts';
-import { getTableMessage } from './nftables-message.ts';
+import {
+  batchMessages,
+  elementMessage,
+  getTableMessage,
+  offsetTranslationMessage,
+  type FirewallElement,
+  type FirewallFamily,
+  type OffsetTranslation,
+} from './nftables-message.ts';
+
+const TRANSACTION_MESSAGES = 100;
 
 type NetlinkSyscall = Pick<Syscall, 'socket' | 'close' | 'inNetworkNamespace'>;
 
@@ -183,10 +193,9 @@ class LinuxNetlink implements Netlink {
     this.#request(forwardingMessage(this.#indexOf(name), mac), 'set forwarding entry', name);
   }
 
-  firewallTableExists(name: string): boolean {
-    this.#netfilter ??= new NetlinkSocket(this.#syscall, netlinkProtocol.netfilter);
+  firewallTableExists(name: string, family: FirewallFamily = 'inet'): boolean {
     try {
-      this.#netfilter.request(getTableMessage(name), 'get table', name);
+      this.#openNetfilter().request(getTableMessage(name, family), 'get table', name);
       return true;
     } catch (error) {
       if (error instanceof SyscallError && error.errno === 'ENOENT') return false;
@@ -194,8 +203,29 @@ class LinuxNetlink implements Netlink {
     }
   }
 
+  changeFirewall(action: 'add' | 'delete', elements: readonly FirewallElement[]): void {
+    this.#transact(elements, (one) => elementMessage(action, one), `${action} elements`);
+  }
+
+  addOffsetTranslations(rules: readonly OffsetTranslation[]): void {
+    this.#transact(rules, offsetTranslationMessage, 'add rules');
+  }
+
+  #transact<T extends { table: string }>(
+    items: readonly T[],
+    message: (item: T) => MessageWriter,
+    action: string,
+  ): void {
+    const netfilter = this.#openNetfilter();
+    // The answers of one transaction must fit into the socket's buffer.
+    for (let at = 0; at < items.length; at += TRANSACTION_MESSAGES) {
+      const part = items.slice(at, at + TRANSACTION_MESSAGES);
+      netfilter.transact(batchMessages(), part.map(message), action, part[0]?.table ?? '');
+    }
+  }
+
   forgetUdpFlows(ports: ReadonlySet<number>): void {
-    const netfilter = (this.#netfilter ??= new NetlinkSocket(this.#syscall, netlinkProtocol.netfilter));
+    const netfilter = this.#openNetfilter();
     const tuples: Buffer[] = [];
     netfilter.request(dumpFlowsMessage(), 'list flows', 'udp', ({ payload }) => {
       const flow = readUdpFlow(payload);
@@ -214,6 +244,10 @@ class LinuxNetlink implements Netlink {
   close(): void {
     this.#socket[Symbol.dispose]();
     this.#netfilter?.[Symbol.dispose]();
+  }
+
+  #openNetfilter(): NetlinkSocket {
+    return (this.#netfilter ??= new NetlinkSocket(this.#syscall, netlinkProtocol.netfilter));
   }
 
   #indexOf(name: string): number {

@@ -95,6 +95,34 @@ export class NetlinkSocket implements Disposable {
     }
   }
 
+  /**
+   * Sends requests that take effect together, with `begin` and `end` around them; all have NLM_F_ACK set.
+   * @throws {SyscallError} of the first that is refused; nothing is changed then.
+   */
+  transact(
+    { begin, end }: { begin: MessageWriter; end: MessageWriter },
+    writers: readonly MessageWriter[],
+    action: string,
+    object: string,
+  ): void {
+    const first = this.#sequence + 2;
+    const all = [begin, ...writers, end].map((writer) => writer.finish(++this.#sequence));
+    const bytes = Buffer.concat(all);
+    if (send(this.#fd, bytes, bytes.length, 0) < 0) throw syscallError('send', errno(), 'netlink');
+    let failure: SyscallError | undefined;
+    for (let answers = 0; answers < writers.length;) {
+      for (const message of readMessages(this.#receive())) {
+        if (message.sequence < first - 1 || message.type !== NLMSG_ERROR) continue;
+        answers++;
+        const code = -message.payload.readInt32LE(0);
+        if (code !== 0) failure ??= syscallError(action, code, object);
+        // Refused as a whole: nothing else is answered.
+        if (message.sequence === first - 1) throw failure ?? syscallError(action, code, object);
+      }
+    }
+    if (failure !== undefined) throw failure;
+  }
+
   [Symbol.dispose](): void {
     this.#syscall.close(this.#fd);
   }

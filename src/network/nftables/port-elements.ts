@@ -1,0 +1,121 @@
+import type { PublishedPort } from '../ports/index.ts';
+import { addressField, portField, protocolField, type Element } from './element.ts';
+
+/** A port of a container, and the host's port that leads to it. */
+export interface PortForward {
+  port: PublishedPort;
+  /** The container's; of the same family as the port's host address. */
+  address: string;
+  /** By the host's port, by the container's own address, or by both; absent: by the host's port. */
+  way?: 'translated' | 'direct' | 'both';
+}
+
+/** Names of the maps and sets of one IP family: what translates, and what may be reached without translation. */
+export function portMaps(
+  family: 4 | 6,
+): Record<'any' | 'anyRange' | 'bound' | 'boundRange' | 'open', string> {
+  const suffix = family === 4 ? '' : '6';
+  return {
+    any: `ports${suffix}`,
+    anyRange: `port_ranges${suffix}`,
+    bound: `bound_ports${suffix}`,
+    boundRange: `bound_port_ranges${suffix}`,
+    open: `open_ports${suffix}`,
+  };
+}
+
+interface Run {
+  first: PortForward;
+  last: number;
+}
+
+/** The elements that stand for these ports: neighbouring ports are one, however many they are. */
+export function portElements(forwards: readonly PortForward[]): Element[] {
+  return runsOf(forwards).flatMap((run) => {
+    const { port, address } = run.first;
+    const family = address.includes(':') ? 6 : 4;
+    const maps = portMaps(family);
+    const protocol = protocolField(port.protocol);
+    const count = run.last - port.hostPort;
+    const open: Element = {
+      family: 'inet',
+      set: maps.open,
+      key: [addressField(address), protocol, portField(port.containerPort)],
+      lastPort: port.containerPort + count,
+    };
+    const direct = run.first.way === undefined || run.first.way === 'translated' ? [] : [open];
+    if (run.first.way === 'direct') return direct;
+    const isBound = port.hostAddress !== (family === 4 ? '0.0.0.0' : '::');
+    const host = isBound ? [addressField(port.hostAddress)] : [];
+    if (count === 0) {
+      return [
+        ...direct,
+        {
+          family: 'inet',
+          set: isBound ? maps.bound : maps.any,
+          key: [...host, protocol, portField(port.hostPort)],
+          value: [addressField(address), portField(port.containerPort)],
+        },
+      ];
+    }
+    const parts = shiftedRanges(port.hostPort, run.last, port.containerPort).map((part): Element => ({
+      family: 'inet',
+      set: isBound ? maps.boundRange : maps.anyRange,
+      key: [...host, protocol, portField(part.first)],
+      lastPort: part.last,
+      value: [addressField(address), portField(part.low)],
+      lastValuePort: part.high,
+    }));
+    return [...direct, ...parts];
+  });
+}
+
+/**
+ * How the kernel is told to move a range of ports: the new port is `low + port % (high - low + 1)`. One part is enough
+ * when the ports grow or stay, or shrink while the last is below twice the first; else each part reaches to twice its
+ * first.
+ */
+export function shiftedRanges(
+  first: number,
+  last: number,
+  newFirst: number,
+): { first: number; last: number; low: number; high: number }[] {
+  const shift = newFirst - first;
+  if (shift >= 0) return [{ first, last, low: shift, high: last + shift }];
+  const parts: ReturnType<typeof shiftedRanges> = [];
+  for (let from = first; from <= last;) {
+    const to = Math.min(last, 2 * from - 1);
+    const modulus = Math.max(-shift, Math.ceil((to + 1) / 2));
+    parts.push({ first: from, last: to, low: modulus + shift, high: 2 * modulus + shift - 1 });
+    from = to + 1;
+  }
+  return parts;
+}
+
+function runsOf(forwards: readonly PortForward[]): Run[] {
+  const order = ({ port, address, way }: PortForward): string =>
+    `${way} ${address} ${port.hostAddress} ${port.protocol} ` +
+    `${String(port.hostPort + 65536 - port.containerPort).padStart(6, '0')} ${String(port.hostPort).padStart(5, '0')}`;
+  const sorted = forwards
+    .map((forward) => ({ forward, key: order(forward) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ forward }) => forward);
+  const runs: Run[] = [];
+  for (const forward of sorted) {
+    const run = runs.at(-1);
+    if (run !== undefined && continues(run, forward)) run.last++;
+    else runs.push({ first: forward, last: forward.port.hostPort });
+  }
+  return runs;
+}
+
+function continues({ first, last }: Run, next: PortForward): boolean {
+  return (
+    next.port.hostPort === last + 1 &&
+    next.port.hostPort - next.port.containerPort === first.port.hostPort - first.port.containerPort &&
+    next.address === first.address &&
+    next.way === first.way &&
+    next.port.protocol === first.port.protocol &&
+    next.port.hostAddress === first.port.hostAddress
+  );
+}
