@@ -17,6 +17,7 @@ import { networkResource } from './network-resource.ts';
 import { NetworkTable } from './network-table.ts';
 import type { AttachRequest, Networks, Sandbox } from './networks.ts';
 import { Firewall } from './nftables/firewall.ts';
+import { Nft } from './nftables/nft.ts';
 import { Parents } from './parent/parents.ts';
 import {
   PortAllocator,
@@ -70,9 +71,9 @@ export class BridgeNetworks implements Networks {
     const { records, syscall } = options;
     this.#options = options;
     this.#netlink = options.netlink;
+    const nft = new Nft(options.spawner, syscall);
     this.#firewall = new Firewall({
-      spawner: options.spawner,
-      syscall,
+      nft,
       netlink: options.netlink,
       onFailure: (message) => this.#note(message),
     });
@@ -94,7 +95,7 @@ export class BridgeNetworks implements Networks {
     });
     this.#names = new NameServers({
       syscall,
-      firewall: this.#firewall,
+      firewall: nft,
       records: records.collection('network-names'),
       directory: directoryOf(this.#table),
     });

@@ -5,7 +5,7 @@ import type { ProcessSpawner, Syscall } from '../sys/index.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers } from './dns/index.ts';
 import { NetworkTable } from './network-table.ts';
-import { Firewall } from './nftables/firewall.ts';
+import { Nft } from './nftables/nft.ts';
 import { sandboxPath } from './sandboxes.ts';
 
 const LOOK_AROUND_MS = 1000;
@@ -46,7 +46,7 @@ export async function keepNames(parts: {
   };
   const names = new NameServers({
     syscall,
-    firewall: new Firewall(spawner, syscall),
+    firewall: new Nft(spawner, syscall),
     records: records.collection('network-names'),
     directory: directoryOf(new NetworkTable(records), isAlive),
   });

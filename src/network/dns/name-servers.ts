@@ -4,7 +4,7 @@ import { EngineError, ProcessError, SyscallError } from '../../errors/index.ts';
 import type { RecordCollection } from '../../records/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import { dnsAddress, nameservers, readHostResolvConf } from '../files.ts';
-import type { Firewall } from '../nftables/firewall.ts';
+import type { Nft } from '../nftables/nft.ts';
 import type { Question } from './message.ts';
 import { NameServer } from './name-server.ts';
 import { Upstream, type Outlet, type Transport } from './upstream.ts';
@@ -45,7 +45,7 @@ export interface Directory {
  */
 export class NameServers {
   readonly #syscall: SocketSyscall;
-  readonly #firewall: Firewall;
+  readonly #firewall: Pick<Nft, 'inNamespace'>;
   readonly #collection: RecordCollection<NameServerRecord>;
   readonly #directory: Directory;
   readonly #upstream = new Upstream();
@@ -53,7 +53,7 @@ export class NameServers {
 
   constructor(parts: {
     syscall: SocketSyscall;
-    firewall: Firewall;
+    firewall: Pick<Nft, 'inNamespace'>;
     records: RecordCollection<NameServerRecord>;
     directory: Directory;
   }) {

@@ -4,6 +4,7 @@ import { ProcessError, SyscallError } from '../../errors/index.ts';
 import { recordingSyscall, type FirewallElement } from '../../sys/index.ts';
 import { addressField, linkField, type Element } from './element.ts';
 import { Firewall } from './firewall.ts';
+import { Nft } from './nft.ts';
 import { guardTableCommands, rulesetCommands } from './ruleset.ts';
 
 const rules = { bridge: 'br-1', subnet: '10.0.0.0/24', masquerade: true };
@@ -27,15 +28,17 @@ function machine(
   const changes: string[] = [];
   const notes: string[] = [];
   const firewall = new Firewall({
-    spawner: {
-      run: async ({ argv, stdin }) => {
-        const call = { parameters: argv.slice(1), stdin: String(stdin) };
-        calls.push(call);
-        await new Promise((resolve) => setImmediate(resolve));
-        return { signal: null, stdout: '', stderr: '', ...result(call) };
+    nft: new Nft(
+      {
+        run: async ({ argv, stdin }) => {
+          const call = { parameters: argv.slice(1), stdin: String(stdin) };
+          calls.push(call);
+          await new Promise((resolve) => setImmediate(resolve));
+          return { signal: null, stdout: '', stderr: '', ...result(call) };
+        },
       },
-    },
-    syscall: recordingSyscall(),
+      recordingSyscall(),
+    ),
     netlink: {
       changeFirewall: (action, elements) => {
         const errno = refuse(action, elements);

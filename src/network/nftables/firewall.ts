@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
-import { EngineError, ProcessError, SyscallError } from '../../errors/index.ts';
-import type { Netlink, ProcessSpawner, Syscall } from '../../sys/index.ts';
+import { SyscallError } from '../../errors/index.ts';
+import type { Netlink } from '../../sys/index.ts';
 import { kernelElement, type Element } from './element.ts';
+import type { Nft } from './nft.ts';
 import {
   guardTableCommands,
   offsetTranslations,
@@ -10,8 +10,6 @@ import {
   tableName,
   type BridgeRules,
 } from './ruleset.ts';
-
-const places = ['/usr/sbin/nft', '/sbin/nft', '/usr/local/sbin/nft', '/usr/bin/nft'];
 
 type ElementChange = ['add' | 'delete', readonly Element[]];
 
@@ -28,8 +26,7 @@ interface Waiting {
  * sets and maps: these are told to the kernel directly, at once, in one transaction for each call.
  */
 export class Firewall {
-  readonly #spawner: Pick<ProcessSpawner, 'run'>;
-  readonly #syscall: Pick<Syscall, 'inNetworkNamespace'>;
+  readonly #nft: Pick<Nft, 'run'>;
   readonly #netlink: Pick<Netlink, 'changeFirewall' | 'addOffsetTranslations'>;
   readonly #onFailure: (message: string) => void;
   /** Changes made while a bridge's tables are being written, which may come before or after; by bridge. */
@@ -40,14 +37,12 @@ export class Firewall {
   #isRunning = false;
 
   constructor(parts: {
-    spawner: Pick<ProcessSpawner, 'run'>;
-    syscall: Pick<Syscall, 'inNetworkNamespace'>;
+    nft: Pick<Nft, 'run'>;
     netlink: Pick<Netlink, 'changeFirewall' | 'addOffsetTranslations'>;
     /** Told of what the machine cannot do. */
     onFailure: (message: string) => void;
   }) {
-    this.#spawner = parts.spawner;
-    this.#syscall = parts.syscall;
+    this.#nft = parts.nft;
     this.#netlink = parts.netlink;
     this.#onFailure = parts.onFailure;
   }
@@ -122,19 +117,9 @@ export class Firewall {
     }
   }
 
-  /** Commands for the firewall of the namespace bound at `path`. */
-  async inNamespace(path: string, commands: string): Promise<void> {
-    // The process is started before this returns, and has the namespace of the thread that starts it.
-    const run: { done?: Promise<string> } = {};
-    this.#syscall.inNetworkNamespace(path, () => {
-      run.done = this.#run(['-f', '-'], commands);
-    });
-    await run.done;
-  }
-
   /** True when iptables' FORWARD chain drops what nothing in it accepts, as dockerd arranges. */
   async foreignForwardDrop(): Promise<boolean> {
-    const json = await this.#run(['-j', 'list', 'chains', 'ip'], '').catch(() => '{}');
+    const json = await this.#nft.run(['-j', 'list', 'chains', 'ip'], '').catch(() => '{}');
     const { nftables = [] } = JSON.parse(json) as {
       nftables?: { chain?: { table: string; name: string; hook?: string; policy?: string } }[];
     };
@@ -181,27 +166,7 @@ export class Firewall {
   }
 
   async #transact(batch: readonly Waiting[]): Promise<void> {
-    await this.#run(['-f', '-'], batch.map(({ commands }) => commands()).join(''));
-  }
-
-  async #run(parameters: string[], stdin: string): Promise<string> {
-    const path = places.find((place) => existsSync(place));
-    if (path === undefined) {
-      throw new EngineError(
-        'unavailable',
-        'Cannot set up networking: nft is not installed (Debian package nftables)',
-      );
-    }
-    const argv = [path, ...parameters];
-    const { exitCode, signal, stdout, stderr } = await this.#spawner.run({
-      path,
-      argv,
-      stdin,
-      env: { LC_ALL: 'C' },
-    });
-    if (exitCode !== 0)
-      throw new ProcessError(argv, exitCode, signal === null ? null : String(signal), stderr);
-    return stdout;
+    await this.#nft.run(['-f', '-'], batch.map(({ commands }) => commands()).join(''));
   }
 }
 
