@@ -96,10 +96,16 @@ export function addDefaultRoute(
   else inside.addRoute({ destination, link: name, scopeLink: family === 4 });
 }
 
-/** On: packets and addresses; off: not even an address of the link's own making. No error in a kernel without IPv6. */
+/**
+ * On: packets and addresses, at once: the MAC that the link's own address is made from is known to be no duplicate, and
+ * while the kernel looks for one (a second) nothing that is forwarded finds its way over the link. Off: not even an
+ * address of the link's own making. No error in a kernel without IPv6.
+ */
 export function setIpv6(link: string, on: boolean): void {
+  const settings = `/proc/sys/net/ipv6/conf/${link}`;
   try {
-    writeFileSync(`/proc/sys/net/ipv6/conf/${link}/disable_ipv6`, on ? '0' : '1');
+    if (on) writeFileSync(`${settings}/accept_dad`, '0');
+    writeFileSync(`${settings}/disable_ipv6`, on ? '0' : '1');
   } catch (error) {
     if (on || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }

@@ -1,4 +1,5 @@
 import type { NetworkCase } from './case.ts';
+import { ipv6Cases } from './ipv6-cases.ts';
 import { lifeCases } from './life-cases.ts';
 import { linkCases } from './link-cases.ts';
 import { nameCases } from './name-cases.ts';
@@ -8,6 +9,7 @@ import { publishedCases } from './published-cases.ts';
 export const networkCases: readonly NetworkCase[] = [
   ...publishedCases,
   ...userNetworkCases,
+  ...ipv6Cases,
   ...nameCases,
   ...linkCases,
   ...lifeCases,
