@@ -202,6 +202,8 @@ export interface Containers {
   top(nameOrId: string, psArguments: string): Promise<{ titles: string[]; processes: string[][] }>;
   changes(nameOrId: string): Promise<{ path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
   sizes(nameOrId: string): Promise<{ sizeRwBytes: number; sizeRootFsBytes: number }>;
+  /** Of the blocks that what it wrote takes on disk, and its log and other files that the engine keeps for it. */
+  diskBytes(nameOrId: string): Promise<number>;
 
   createExec(nameOrId: string, request: ExecCreate): Promise<string>;
   /** Starts it. With `attach` the session's streams; without (detach) resolves once it runs. */

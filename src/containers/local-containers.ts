@@ -29,7 +29,7 @@ import { removeContainer } from './remove.ts';
 import { renameContainer } from './rename.ts';
 import { resizeContainer, resizeExec } from './resize.ts';
 import { restore } from './restore.ts';
-import { containerSizes } from './sizes.ts';
+import { containerDiskBytes, containerSizes } from './sizes.ts';
 import { startContainer } from './start.ts';
 import { restartContainer, stopContainer, type StopOptions } from './stop.ts';
 import { ContainerTable, type ContainersOptions, type ContainersParts } from './table.ts';
@@ -164,6 +164,10 @@ export class LocalContainers implements Containers {
 
   async sizes(nameOrId: string): Promise<{ sizeRwBytes: number; sizeRootFsBytes: number }> {
     return containerSizes(this.#table, this.#table.resolve(nameOrId));
+  }
+
+  async diskBytes(nameOrId: string): Promise<number> {
+    return containerDiskBytes(this.#table, this.#table.resolve(nameOrId));
   }
 
   async createExec(nameOrId: string, request: ExecCreate): Promise<string> {

@@ -1,3 +1,4 @@
+import { diskUsageBytes } from '../sys/index.ts';
 import type { ContainerEntry } from './entry.ts';
 import type { ContainerTable } from './table.ts';
 
@@ -11,4 +12,10 @@ export async function containerSizes(
   const { imageId } = entry.record;
   const imageBytes = imageId !== '' && images.has(imageId) ? images.get(imageId).sizeBytes : 0;
   return { sizeRwBytes, sizeRootFsBytes: sizeRwBytes + imageBytes };
+}
+
+/** Of the blocks that what it wrote takes, and what the engine keeps for it: its log above all. */
+export async function containerDiskBytes(table: ContainerTable, entry: ContainerEntry): Promise<number> {
+  const written = await table.parts.snapshotter.diskBytes(entry.id);
+  return written + (await diskUsageBytes(table.directory(entry.id)));
 }

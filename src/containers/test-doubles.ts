@@ -389,6 +389,7 @@ export class TestRooms implements Disposable {
       },
       describe: (key) => ({ rootPath: path(key), data: {} }),
       usageBytes: () => Promise.resolve(10),
+      diskBytes: () => Promise.resolve(4096),
       sweep: (keep) => {
         for (const key of this.trees) if (!keep.has(key)) this.trees.delete(key);
         return Promise.resolve();

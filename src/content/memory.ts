@@ -93,6 +93,11 @@ class MemoryContentStore implements ContentStore, Disposable {
     for (const [digest, bytes] of this.#blobs) yield { digest, sizeBytes: bytes.length };
   }
 
+  async diskUsage(): ReturnType<ContentStore['diskUsage']> {
+    const blobs = new Map([...this.#blobs].map(([digest, bytes]) => [digest, bytes.length]));
+    return { blobs, unfinishedBytes: 0 };
+  }
+
   async sweep(): Promise<void> {
     // An ingest lives in the closure of its writer only.
   }

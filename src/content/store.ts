@@ -33,6 +33,8 @@ export interface ContentStore {
   /** No error when it is not there. The caller knows that nothing refers to it. */
   delete(digest: Digest): Promise<void>;
   list(): AsyncIterable<BlobInfo>;
+  /** Bytes of the blocks that blobs take on disk, and those of what is being written or was begun. */
+  diskUsage(): Promise<{ blobs: Map<Digest, number>; unfinishedBytes: number }>;
   /** Removes temporary files of ingests that a crash left; what can be resumed is kept for a day. */
   sweep(): Promise<void>;
 }

@@ -119,6 +119,10 @@ export class TestSnapshotter {
     return 100;
   }
 
+  async layerDiskBytes(): Promise<number> {
+    return 4096;
+  }
+
   async removeLayer(chainId: Digest): Promise<void> {
     this.#layers.delete(chainId);
   }

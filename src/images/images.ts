@@ -97,8 +97,13 @@ export interface Images {
     matches: (image: Image) => boolean;
     usedBy: (imageId: Digest) => { id: string; running: boolean }[];
   }): Promise<{ removed: RemovedImage[]; spaceReclaimedBytes: number }>;
-  /** For `system df`; shared: layers that other images have too. */
+  /** By the lengths of the layers' files; shared: layers that other images have too. */
   diskUsage(): { layersSizeBytes: number; images: { image: Image; sharedSizeBytes: number }[] };
+  /** For `system df`: by the blocks really used, of blobs and layers; `ids` are an image's platforms. */
+  diskBlocks(): Promise<{
+    totalBytes: number;
+    images: { image: Image; ids: Digest[]; sizeBytes: number; sharedBytes: number }[];
+  }>;
   /**
    * docker-archive or OCI layout; tar plain, gzip or zstd. Of an index everything that the archive has of it, or with
    * `platforms` only those. Returns the names loaded.

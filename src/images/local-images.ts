@@ -15,7 +15,8 @@ import { ImageStore } from './image-store.ts';
 import type { Image, Images, PullOptions, PushOptions, RemovedImage } from './images.ts';
 import type { UnpackLayer } from './layers.ts';
 import { loadImages } from './load-images.ts';
-import { imagesDiskUsage, pruneImages } from './prune-images.ts';
+import { imagesDiskBlocks, imagesDiskUsage } from './disk-usage.ts';
+import { pruneImages } from './prune-images.ts';
 import { ImagePull } from './pull.ts';
 import { ImagePush } from './push.ts';
 import { LayerSources } from './layer-sources.ts';
@@ -143,6 +144,10 @@ export class LocalImages implements Images {
 
   diskUsage(): ReturnType<Images['diskUsage']> {
     return imagesDiskUsage(this.#store);
+  }
+
+  async diskBlocks(): ReturnType<Images['diskBlocks']> {
+    return await imagesDiskBlocks(this.#store);
   }
 
   async load(

@@ -48,7 +48,8 @@ function isCandidate(store: ImageStore, image: Image, options: PruneOptions): bo
   return options.matches(image);
 }
 
-function layerSizes(store: ImageStore): Map<ChainId, number> {
+/** Bytes of the files of each layer, as Docker's classic store counts them. */
+export function layerSizes(store: ImageStore): Map<ChainId, number> {
   const { catalog } = store;
   const sizes = new Map<ChainId, number>();
   for (const id of catalog.ids()) {
@@ -58,25 +59,4 @@ function layerSizes(store: ImageStore): Map<ChainId, number> {
     }
   }
   return sizes;
-}
-
-/** `docker system df`: what all layers take, and of each image what it shares with others. */
-export function imagesDiskUsage(store: ImageStore): ReturnType<Images['diskUsage']> {
-  const { catalog } = store;
-  const sizes = layerSizes(store);
-  const uses = new Map<ChainId, number>();
-  const images = catalog.ids().map((id) => {
-    const image = catalog.view(id);
-    return { image, chain: chainIds(image.config.rootfs.diff_ids) };
-  });
-  for (const chainId of images.flatMap(({ chain }) => chain)) uses.set(chainId, (uses.get(chainId) ?? 0) + 1);
-  const sum = (chain: readonly ChainId[]) =>
-    chain.reduce((total, chainId) => total + (sizes.get(chainId) ?? 0), 0);
-  return {
-    layersSizeBytes: sum([...sizes.keys()]),
-    images: images.map(({ image, chain }) => ({
-      image,
-      sharedSizeBytes: sum(chain.filter((chainId) => (uses.get(chainId) ?? 0) > 1)),
-    })),
-  };
 }

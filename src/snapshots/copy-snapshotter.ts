@@ -14,7 +14,7 @@ import { promisify } from 'node:util';
 import { packTreeChanges, removeTree, treeChanges, type TreeChange } from '../archive/index.ts';
 import { EngineError } from '../errors/index.ts';
 import { isDigest, type ChainId } from '../spec/index.ts';
-import type { Syscall } from '../sys/index.ts';
+import { diskUsageBytes, type Syscall } from '../sys/index.ts';
 import { makeInitTree } from './init-tree.ts';
 import { LayerStore } from './layer-store.ts';
 import type { SnapshotterParts } from './overlay-snapshotter.ts';
@@ -73,6 +73,10 @@ export class CopySnapshotter implements Snapshotter {
       const lower = parent === undefined ? [] : [this.#layers.files(parent)];
       return this.#changedBytes(this.#layers.files(chainId), lower);
     });
+  }
+
+  layerDiskBytes(chainId: ChainId): Promise<number> {
+    return this.#layers.diskBytes(chainId);
   }
 
   removeLayer(chainId: ChainId): Promise<void> {
@@ -145,6 +149,11 @@ export class CopySnapshotter implements Snapshotter {
   async usageBytes(key: string): Promise<number> {
     const { root, lower } = this.#trees(key);
     return this.#changedBytes(root, lower);
+  }
+
+  /** The whole tree: it is a copy. */
+  async diskBytes(key: string): Promise<number> {
+    return diskUsageBytes(this.#trees(key).root);
   }
 
   async sweep(keep: ReadonlySet<string>): Promise<void> {

@@ -3,15 +3,17 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { EngineError } from '../errors/index.ts';
 import { digestHex, isDigest, type ChainId } from '../spec/index.ts';
-import { writeFileAtomic } from '../sys/index.ts';
+import { diskUsageBytes, fileDiskBytes, writeFileAtomic } from '../sys/index.ts';
 import type { Trash } from './trash.ts';
 import { treeSizeBytes } from './tree-size.ts';
 
 interface LayerMeta {
   chainId: ChainId;
   parent: ChainId | null;
-  /** Counted on demand. */
+  /** Counted on demand, as the next. */
   sizeBytes: number | null;
+  /** Of the blocks of its files. */
+  diskBytes: number | null;
   /**
    * The boot in which it was written, until its content is known to be on disk: after a power cut such a layer may have
    * empty files.
@@ -115,6 +117,22 @@ export class LayerStore {
     return meta.sizeBytes;
   }
 
+  /** Its files, which do not change, are counted once; what is derived from them comes and goes. */
+  async diskBytes(chainId: ChainId): Promise<number> {
+    const meta = this.#meta(chainId);
+    const directory = `${this.#directory}/${directoryName(chainId)}`;
+    if (meta.diskBytes === null) {
+      meta.diskBytes = await diskUsageBytes(`${directory}/fs`);
+      if (this.#layers.get(chainId) === meta) this.#write(meta);
+    }
+    let total = meta.diskBytes;
+    for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+      total += fileDiskBytes(`${directory}/${name}`);
+      if (name !== 'fs') total += await diskUsageBytes(`${directory}/${name}`);
+    }
+    return total;
+  }
+
   remove(chainId: ChainId): void {
     if (!this.#layers.delete(chainId)) return;
     this.#trash.discard(`${this.#directory}/${directoryName(chainId)}`);
@@ -147,7 +165,13 @@ export class LayerStore {
     try {
       mkdirSync(`${half}/fs`, { mode: 0o755 });
       await fill(`${half}/fs`);
-      const meta: LayerMeta = { chainId, parent, sizeBytes: null, unsyncedBoot: this.#bootId };
+      const meta: LayerMeta = {
+        chainId,
+        parent,
+        sizeBytes: null,
+        diskBytes: null,
+        unsyncedBoot: this.#bootId,
+      };
       writeFileAtomic(`${half}/meta.json`, JSON.stringify(meta), { mode: 0o644 });
       renameSync(half, `${this.#directory}/${name}`);
       this.#layers.set(chainId, meta);
@@ -210,11 +234,12 @@ function readMeta(path: string): LayerMeta | undefined {
   try {
     const meta = JSON.parse(readFileSync(path, 'utf8')) as Partial<LayerMeta>;
     if (typeof meta.chainId !== 'string' || !isDigest(meta.chainId)) return undefined;
-    const { parent, sizeBytes, unsyncedBoot } = meta;
+    const { parent, sizeBytes, diskBytes, unsyncedBoot } = meta;
     return {
       chainId: meta.chainId,
       parent: typeof parent === 'string' && isDigest(parent) ? parent : null,
       sizeBytes: typeof sizeBytes === 'number' ? sizeBytes : null,
+      diskBytes: typeof diskBytes === 'number' ? diskBytes : null,
       unsyncedBoot: typeof unsyncedBoot === 'string' ? unsyncedBoot : null,
     };
   } catch {

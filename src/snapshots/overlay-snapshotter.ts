@@ -17,7 +17,7 @@ import { randomBytes } from 'node:crypto';
 import { packChanges, treeChanges, type TreeChange } from '../archive/index.ts';
 import { EngineError, SyscallError } from '../errors/index.ts';
 import { isDigest, type ChainId } from '../spec/index.ts';
-import { unmountFlags, type OverlayMount, type Syscall } from '../sys/index.ts';
+import { diskUsageBytes, unmountFlags, type OverlayMount, type Syscall } from '../sys/index.ts';
 import { makeInitTree } from './init-tree.ts';
 import { LayerStore } from './layer-store.ts';
 import type { Snapshotter } from './snapshotter.ts';
@@ -76,6 +76,10 @@ export class OverlaySnapshotter implements Snapshotter {
 
   layerSizeBytes(chainId: ChainId): Promise<number> {
     return this.#layers.sizeBytes(chainId);
+  }
+
+  layerDiskBytes(chainId: ChainId): Promise<number> {
+    return this.#layers.diskBytes(chainId);
   }
 
   removeLayer(chainId: ChainId): Promise<void> {
@@ -200,6 +204,10 @@ export class OverlaySnapshotter implements Snapshotter {
 
   async usageBytes(key: string): Promise<number> {
     return treeSizeBytes(`${this.#existing(key)}/upper`);
+  }
+
+  async diskBytes(key: string): Promise<number> {
+    return diskUsageBytes(`${this.#existing(key)}/upper`);
   }
 
   async sweep(keep: ReadonlySet<string>): Promise<void> {

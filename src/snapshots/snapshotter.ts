@@ -24,6 +24,8 @@ export interface Snapshotter {
   ): Promise<void>;
   /** Bytes on disk of the layer's own entries, counted once and kept. */
   layerSizeBytes(chainId: ChainId): Promise<number>;
+  /** Of the blocks that the layer takes on disk with all that is kept for it. */
+  layerDiskBytes(chainId: ChainId): Promise<number>;
   /** The caller knows that no image, layer or active snapshot needs it. */
   removeLayer(chainId: ChainId): Promise<void>;
   layers(): ChainId[];
@@ -55,6 +57,8 @@ export interface Snapshotter {
   takeChanges?(key: string, directory: string): Promise<boolean>;
   /** Bytes written to the active snapshot. */
   usageBytes(key: string): Promise<number>;
+  /** Of the blocks that the active snapshot takes on disk. */
+  diskBytes(key: string): Promise<number>;
   /** Removes half-made layers and whatever is not in `keep` (keys of active snapshots); called at start. */
   sweep(keep: ReadonlySet<string>): Promise<void>;
   /** Waits for deletions in the background. Mounts stay: containers go on without the engine. */

@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -244,13 +253,15 @@ test('LocalVolumes.list() filters', async () => {
 
 test('LocalVolumes.prune() takes anonymous volumes, all of them with all=true, never what is referred to', async () => {
   const anonymous = await volumes.create({});
-  writeFileSync(join(anonymous.Mountpoint, 'file'), '12345');
+  const file = join(anonymous.Mountpoint, 'file');
+  writeFileSync(file, '12345');
+  const blocks = statSync(file).blocks * 512;
   const used = await volumes.create({});
   volumes.refer(used.Name, 'c1');
   await volumes.create({ name: 'named' });
   await volumes.create({ name: 'keep', labels: { keep: '1' } });
   await volumes.create({ name: 'mounted', options: { type: 'tmpfs', device: 'tmpfs' } });
-  assert.deepEqual(await volumes.prune(new Map()), { names: [anonymous.Name], spaceReclaimedBytes: 5 });
+  assert.deepEqual(await volumes.prune(new Map()), { names: [anonymous.Name], spaceReclaimedBytes: blocks });
   const all = await volumes.prune(
     new Map([
       ['all', ['true']],
@@ -268,13 +279,14 @@ test('LocalVolumes.prune() takes anonymous volumes, all of them with all=true, n
   );
 });
 
-test('LocalVolumes.usageBytes() counts a file with two names once', async () => {
+test('LocalVolumes.diskBytes() counts the blocks used, of a file with two names once', async () => {
   const { Mountpoint } = await volumes.create({ name: 'data' });
   mkdirSync(join(Mountpoint, 'sub'));
   writeFileSync(join(Mountpoint, 'sub/a'), '123');
   linkSync(join(Mountpoint, 'sub/a'), join(Mountpoint, 'b'));
   writeFileSync(join(Mountpoint, 'c'), '45');
-  assert.equal(await volumes.usageBytes('data'), 5);
+  const blocks = ['sub', 'b', 'c'].map((name) => statSync(join(Mountpoint, name)).blocks);
+  assert.equal(await volumes.diskBytes('data'), 512 * blocks.reduce((sum, count) => sum + count, 0));
 });
 
 test('LocalVolumes finishes what a crash left, and deletes no files without a record', async () => {

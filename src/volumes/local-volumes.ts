@@ -17,8 +17,7 @@ import { EngineError, errorMessage, isKind } from '../errors/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { RecordCollection, Records } from '../records/index.ts';
 import type { Volume } from '../spec/index.ts';
-import { mountFlags, unmountFlags, type Syscall } from '../sys/index.ts';
-import { directorySizeBytes } from './directory-size.ts';
+import { diskUsageBytes, mountFlags, unmountFlags, type Syscall } from '../sys/index.ts';
 import { anonymousLabel, pruneTest, volumeTest } from './filters.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { checkVolumeOptions, mountHost, volumeMount, type VolumeMount } from './volume-options.ts';
@@ -176,7 +175,7 @@ export class LocalVolumes implements Volumes {
     try {
       for (const volume of this.list().filter(test)) {
         if (volumeMount(volume.Options) !== undefined || this.referrers(volume.Name).length > 0) continue;
-        const sizeBytes = await directorySizeBytes(volume.Mountpoint);
+        const sizeBytes = await diskUsageBytes(volume.Mountpoint);
         try {
           await this.remove(volume.Name, false);
         } catch (error) {
@@ -236,9 +235,9 @@ export class LocalVolumes implements Volumes {
     return [...(this.#referrers.get(name) ?? [])];
   }
 
-  async usageBytes(name: string): Promise<number> {
+  async diskBytes(name: string): Promise<number> {
     this.#record(name);
-    return directorySizeBytes(this.#path(name));
+    return diskUsageBytes(this.#path(name));
   }
 
   /**

@@ -42,6 +42,6 @@ export interface Volumes {
   refer(name: string, containerId: string): void;
   unrefer(name: string, containerId: string): void;
   referrers(name: string): string[];
-  /** Sum of the files' sizes, a file with several names counted once. */
-  usageBytes(name: string): Promise<number>;
+  /** Of the blocks that its files and directories take. */
+  diskBytes(name: string): Promise<number>;
 }

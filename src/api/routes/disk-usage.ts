@@ -1,7 +1,6 @@
 import { EngineError } from '../../errors/index.ts';
 import type { ContainerRecord, Containers } from '../../containers/index.ts';
-import type { Image, Images } from '../../images/index.ts';
-import { chainIds } from '../../spec/index.ts';
+import type { Images } from '../../images/index.ts';
 import type { Volumes } from '../../volumes/index.ts';
 import type { ApiVersion } from '../api-version.ts';
 import { flag, texts } from '../query.ts';
@@ -11,11 +10,12 @@ import { imageSummaryView } from '../views/image-view.ts';
 
 /** What this route needs of the engine. */
 export interface DiskUsageBackend {
-  containers: Pick<Containers, 'list' | 'sizes'>;
-  images: Pick<Images, 'list' | 'history'>;
-  volumes: Pick<Volumes, 'list' | 'referrers' | 'usageBytes'>;
+  containers: Pick<Containers, 'list' | 'sizes' | 'diskBytes'>;
+  images: Pick<Images, 'diskBlocks'>;
+  volumes: Pick<Volumes, 'list' | 'referrers' | 'diskBytes'>;
 }
 
+/** All sizes are those of the blocks really used, so that they add up to what du(1) finds. */
 const objectTypes = ['container', 'image', 'volume', 'build-cache'];
 
 export function diskUsageRoutes(backend: DiskUsageBackend): Route[] {
@@ -33,8 +33,8 @@ export function diskUsageRoutes(backend: DiskUsageBackend): Route[] {
           throw new EngineError('invalid-parameter', `unknown object type: ${unknown}`);
         }
         const records = backend.containers.list({ all: true });
-        const images = asked.includes('image') ? imageUsage(backend, records, exchange.version) : undefined;
-        const [containers, volumes] = await Promise.all([
+        const [images, containers, volumes] = await Promise.all([
+          asked.includes('image') ? imageUsage(backend, records, exchange.version) : undefined,
           asked.includes('container') ? containerUsage(backend, records, exchange.version) : undefined,
           asked.includes('volume') ? volumeUsage(backend) : undefined,
         ]);
@@ -91,67 +91,41 @@ async function containerUsage(
   const usage: Usage = { items: [], active: 0, totalBytes: 0, reclaimableBytes: 0 };
   for (const record of records) {
     const sizes = await containers.sizes(record.id);
+    const diskBytes = await containers.diskBytes(record.id);
     const active = ['running', 'paused', 'restarting'].includes(record.state.status);
-    usage.items.push(summaryView(record, version, sizes));
-    usage.totalBytes += sizes.sizeRwBytes;
+    usage.items.push(summaryView(record, version, { ...sizes, sizeRwBytes: diskBytes }));
+    usage.totalBytes += diskBytes;
     if (active) usage.active++;
-    else usage.reclaimableBytes += sizes.sizeRwBytes;
+    else usage.reclaimableBytes += diskBytes;
   }
   return usage;
 }
 
-function imageUsage(
+/** An image's platforms count as one; what several images have counts once in the total. */
+async function imageUsage(
   { images }: DiskUsageBackend,
   records: readonly ContainerRecord[],
   version: ApiVersion,
-): Usage {
-  const listed = images.list();
-  const layers = new Map<string, { sizeBytes: number; images: number; used: boolean }>();
-  const usedIds = new Set<string>(records.map((record) => record.imageId));
-  const layersOf = new Map(listed.map((image) => [image.id, layerSizes(image, images)]));
-  for (const image of listed) {
-    for (const { chainId, sizeBytes } of layersOf.get(image.id) ?? []) {
-      const layer = layers.get(chainId) ?? { sizeBytes, images: 0, used: false };
-      layer.images++;
-      layer.used ||= usedIds.has(image.id);
-      layers.set(chainId, layer);
-    }
+): Promise<Usage> {
+  const { totalBytes, images: listed } = await images.diskBlocks();
+  const usage: Usage = { items: [], active: 0, totalBytes, reclaimableBytes: 0 };
+  for (const { image, ids, sizeBytes, sharedBytes } of listed) {
+    const containers = records.filter((record) => (ids as string[]).includes(record.imageId)).length;
+    const view = imageSummaryView({ ...image, sizeBytes }, version, {
+      containers,
+      sharedSizeBytes: sharedBytes,
+    });
+    usage.items.push(view);
+    if (containers > 0) usage.active++;
+    else usage.reclaimableBytes += sizeBytes - sharedBytes;
   }
-  const sum = (chosen: Iterable<{ sizeBytes: number }>): number =>
-    [...chosen].reduce((total, layer) => total + layer.sizeBytes, 0);
-  const items = listed.map((image) =>
-    imageSummaryView(image, version, {
-      containers: records.filter((record) => record.imageId === image.id).length,
-      sharedSizeBytes: sum(
-        (layersOf.get(image.id) ?? []).filter(({ chainId }) => (layers.get(chainId)?.images ?? 0) > 1),
-      ),
-    }),
-  );
-  return {
-    items,
-    active: listed.filter((image) => usedIds.has(image.id)).length,
-    totalBytes: sum(layers.values()),
-    reclaimableBytes: sum([...layers.values()].filter((layer) => !layer.used)),
-  };
-}
-
-/** Layers by chain id with their sizes, which the history tells where it says which entries made a layer. */
-function layerSizes(image: Image, images: Pick<Images, 'history'>): { chainId: string; sizeBytes: number }[] {
-  const chain = chainIds(image.config.rootfs.diff_ids);
-  const entries = image.config.history ?? [];
-  const sizes = images
-    .history(image.id)
-    .toReversed()
-    .filter((_entry, at) => entries[at]?.empty_layer !== true)
-    .map((entry) => entry.sizeBytes);
-  if (sizes.length !== chain.length) return [{ chainId: image.id, sizeBytes: image.sizeBytes }];
-  return chain.map((chainId, at) => ({ chainId, sizeBytes: sizes[at] ?? 0 }));
+  return usage;
 }
 
 async function volumeUsage({ volumes }: DiskUsageBackend): Promise<Usage> {
   const usage: Usage = { items: [], active: 0, totalBytes: 0, reclaimableBytes: 0 };
   for (const volume of volumes.list()) {
-    const sizeBytes = await volumes.usageBytes(volume.Name);
+    const sizeBytes = await volumes.diskBytes(volume.Name);
     const references = volumes.referrers(volume.Name).length;
     usage.items.push({ ...volume, UsageData: { RefCount: references, Size: sizeBytes } });
     usage.totalBytes += sizeBytes;

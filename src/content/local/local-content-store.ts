@@ -4,6 +4,7 @@ import { open, opendir, readFile, readdir, rename, rm, type FileHandle } from 'n
 import { join } from 'node:path';
 import { EngineError } from '../../errors/index.ts';
 import { digestHex, parseDigest, type Digest } from '../../spec/index.ts';
+import { diskUsageBytes, fileDiskBytes } from '../../sys/index.ts';
 import {
   BlobVerifier,
   blobTooLarge,
@@ -136,6 +137,12 @@ export class LocalContentStore implements ContentStore {
       const found = statSync(join(this.#blobs, entry.name), { throwIfNoEntry: false });
       if (found !== undefined) yield { digest, sizeBytes: found.size };
     }
+  }
+
+  async diskUsage(): ReturnType<ContentStore['diskUsage']> {
+    const blobs = new Map<Digest, number>();
+    for await (const { digest } of this.list()) blobs.set(digest, fileDiskBytes(this.#file(digest)));
+    return { blobs, unfinishedBytes: await diskUsageBytes(this.#ingest) };
   }
 
   async sweep(): Promise<void> {

@@ -23,7 +23,7 @@ export const parityScripts: readonly string[] = [
   String.raw`docker images -q`,
   String.raw`docker images --digests`,
   String.raw`docker images --no-trunc`,
-  String.raw`docker images --format json`,
+  String.raw`DOCKER_API_VERSION=1.50 docker images --format json`,
   String.raw`docker images --format '{{.Repository}}:{{.Tag}} {{.ID}} {{.Size}} {{.CreatedAt}}'`,
   String.raw`docker images $IMG`,
   String.raw`docker images nosuch`,
