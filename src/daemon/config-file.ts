@@ -63,7 +63,7 @@ function convert(path: string, key: string, setting: Setting, value: unknown): S
       return value.map((item) => (typeof item === 'string' ? item : poolOption(item)));
     case 'map':
       if (typeof value !== 'object' || value === null) throw wrong('an object');
-      return Object.entries(value).map(([name, item]) => `${name}=${mapValue(item)}`);
+      return Object.entries(value).flatMap(([name, item]) => mapEntries(setting, name, item));
     default:
       if (typeof value !== 'string' && typeof value !== 'number') throw wrong('a string');
       return String(value);
@@ -75,6 +75,13 @@ function poolOption(item: unknown): string {
   return Object.entries(item as Record<string, unknown>)
     .map(([name, value]) => `${name}=${String(value)}`)
     .join(',');
+}
+
+/** Options of networks are a map for each driver. */
+function mapEntries(setting: Setting, name: string, item: unknown): string[] {
+  if (setting.flag !== 'default-network-opt' || typeof item !== 'object' || item === null)
+    return [`${name}=${mapValue(item)}`];
+  return Object.entries(item).map(([key, value]) => `${name}=${key}=${String(value)}`);
 }
 
 /** Runtimes (`{"path":…,"runtimeArgs":[…]}`) and ulimits (`{"Soft":…,"Hard":…}`) as the flags write them. */

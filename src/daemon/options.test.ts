@@ -52,6 +52,12 @@ test('buildOptions() fills in defaults and turns settings into engine options', 
       '10.0.0.1/24',
       '--default-address-pool',
       'base=10.1.0.0/16,size=24',
+      '--ipv6',
+      '--icc=false',
+      '--fixed-cidr-v6',
+      'fd00::/64',
+      '--default-network-opt',
+      'bridge=com.docker.network.driver.mtu=1300',
       '--default-ulimit',
       'nofile=10:20',
       '--add-runtime',
@@ -66,7 +72,11 @@ test('buildOptions() fills in defaults and turns settings into engine options', 
   assert.deepEqual(options.engine.bridge, {
     name: 'b0',
     bip: '10.0.0.1/24',
+    ipv6: true,
+    fixedCidr6: 'fd00::/64',
+    neighbours: false,
     pools: [{ base: '10.1.0.0/16', size: 24 }],
+    networkOptions: { bridge: { 'com.docker.network.driver.mtu': '1300' } },
   });
   assert.deepEqual(options.engine.defaultUlimits, [{ Name: 'nofile', Soft: 10, Hard: 20 }]);
   assert.deepEqual(options.engine.runtimes, { mine: { path: '/usr/bin/runc', args: [] } });
@@ -82,6 +92,7 @@ for (const argv of [
   ['--default-ulimit', 'nofile=20:10'],
   ['--default-shm-size', 'big'],
   ['--exec-opt', 'native.other=1'],
+  ['--default-network-opt', 'bridge=x'],
 ]) {
   test(`buildOptions() refuses ${argv.join(' ')}`, () => {
     assert.throws(() => buildOptions(parseFlags(argv)), { kind: 'invalid-parameter' });
@@ -105,12 +116,14 @@ test('readConfigFile() reads the keys of dockerd and refuses others', (t) => {
       debug: true,
       'default-address-pools': [{ base: '10.0.0.0/8', size: 24 }],
       'default-ulimits': { nofile: { Name: 'nofile', Hard: 9, Soft: 8 } },
+      'default-network-opts': { bridge: { a: 'b=c', d: '1' } },
       runtimes: { mine: { path: '/r', runtimeArgs: ['--x'] } },
     }),
   );
   const file = readConfigFile(path, true);
   const options = buildOptions(file);
   assert.deepEqual(options.engine.bridge?.pools, [{ base: '10.0.0.0/8', size: 24 }]);
+  assert.deepEqual(options.engine.bridge?.networkOptions, { bridge: { a: 'b=c', d: '1' } });
   assert.deepEqual(options.engine.defaultUlimits, [{ Name: 'nofile', Soft: 8, Hard: 9 }]);
   assert.deepEqual(options.engine.runtimes, { mine: { path: '/r', args: ['--x'] } });
 

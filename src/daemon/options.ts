@@ -65,11 +65,22 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
   const execRoot = text('exec-root') ?? '/run/coracle';
   const addressPools = list('default-address-pool').map(parsePool);
   const ulimits = list('default-ulimit').map(parseUlimit);
+  const networkOptions = parseNetworkOptions(list('default-network-opt'));
   const bridge = {
     ...optional('name', text('bridge')),
     ...optional('bip', text('bip')),
+    ...optional('bip6', text('bip6')),
+    ...optional('ipv6', given.get('ipv6') === true ? true : undefined),
+    ...optional('fixedCidr', text('fixed-cidr')),
+    ...optional('fixedCidr6', text('fixed-cidr-v6')),
+    ...optional('defaultGateway', text('default-gateway')),
+    ...optional('defaultGateway6', text('default-gateway-v6')),
+    ...optional('hostAddress', text('ip')),
+    ...optional('neighbours', given.get('icc') === false ? false : undefined),
+    ...optional('masquerade', given.get('ip-masq') === false ? false : undefined),
     ...optional('mtu', parseNumber('mtu', text('mtu'))),
     ...(addressPools.length === 0 ? {} : { pools: addressPools }),
+    ...(networkOptions.size === 0 ? {} : { networkOptions: Object.fromEntries(networkOptions) }),
   };
   const storageDriver = parseStorageDriver(text('storage-driver'));
   const logDriver = text('log-driver') ?? 'json-file';
@@ -156,6 +167,18 @@ function parsePool(given: string): { base: string; size: number } {
     throw invalid(`invalid default address pool: ${given}: must be base=<CIDR>,size=<prefix length>`);
   }
   return { base, size: Number(size) };
+}
+
+/** `bridge=com.docker.network.driver.mtu=1300` */
+function parseNetworkOptions(given: readonly string[]): Map<string, Record<string, string>> {
+  const drivers = new Map<string, Record<string, string>>();
+  for (const text of given) {
+    const [, driver, key, value] = /^([^=]+)=([^=]+)=(.*)$/s.exec(text) ?? [];
+    if (driver === undefined || key === undefined || value === undefined)
+      throw invalid(`invalid map-map argument: ${text}: must be driver=option=value`);
+    drivers.set(driver, { ...drivers.get(driver), [key]: value });
+  }
+  return drivers;
 }
 
 /** `nofile=1024:2048` */

@@ -27,6 +27,7 @@ export const settings = [
     value: 'runtime',
   },
   { flag: 'bip', kind: 'text', help: 'IPv4 address for the default bridge, with its subnet' },
+  { flag: 'bip6', kind: 'text', help: 'IPv6 address for the default bridge, with its subnet' },
   { flag: 'bridge', short: 'b', kind: 'text', help: 'Attach containers to a network bridge' },
   { flag: 'cgroup-parent', kind: 'text', help: 'Set parent cgroup for all containers' },
   {
@@ -47,6 +48,23 @@ export const settings = [
     kind: 'list',
     help: 'Default address pools for networks',
     value: 'pool-options',
+  },
+  {
+    flag: 'default-gateway',
+    kind: 'text',
+    help: 'Default gateway IPv4 address for the default bridge network',
+  },
+  {
+    flag: 'default-gateway-v6',
+    kind: 'text',
+    help: 'Default gateway IPv6 address for the default bridge network',
+  },
+  {
+    flag: 'default-network-opt',
+    key: 'default-network-opts',
+    kind: 'map',
+    help: 'Default network options: driver=option=value',
+    value: 'mapmap',
   },
   { flag: 'default-runtime', kind: 'text', help: 'Default OCI runtime for containers (default "crun")' },
   {
@@ -76,6 +94,8 @@ export const settings = [
     kind: 'text',
     help: 'Root directory for execution state files (default "/run/coracle")',
   },
+  { flag: 'fixed-cidr', kind: 'text', help: 'IPv4 subnet for the default bridge network' },
+  { flag: 'fixed-cidr-v6', kind: 'text', help: 'IPv6 subnet for the default bridge network' },
   { flag: 'group', short: 'G', kind: 'text', help: 'Group for the unix socket (default "docker")' },
   {
     flag: 'host',
@@ -84,6 +104,11 @@ export const settings = [
     kind: 'list',
     help: 'Daemon socket(s) to listen on: unix://, tcp://, fd://',
   },
+  {
+    flag: 'icc',
+    kind: 'flag',
+    help: 'Inter-container communication for the default bridge network (default true)',
+  },
   { flag: 'init', kind: 'flag', help: 'Run an init in containers to forward signals and reap processes' },
   {
     flag: 'insecure-registry',
@@ -91,6 +116,9 @@ export const settings = [
     kind: 'list',
     help: 'Enable insecure registry communication',
   },
+  { flag: 'ip', kind: 'text', help: 'Host IP for port publishing from the default bridge network' },
+  { flag: 'ip-masq', kind: 'flag', help: 'IP masquerading for the default bridge network (default true)' },
+  { flag: 'ipv6', kind: 'flag', help: 'IPv6 networking for the default bridge network' },
   { flag: 'label', key: 'labels', kind: 'list', help: 'Set key=value labels to the daemon' },
   {
     flag: 'link-environment',
@@ -148,10 +176,6 @@ export const settings = [
   { flag: 'iptables', kind: 'flag', help: 'Accepted, no effect: rules are kept in nftables', effect: false },
   { flag: 'ip6tables', kind: 'flag', help: 'Accepted, no effect', effect: false },
   { flag: 'ip-forward', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'ip-masq', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'icc', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'ipv6', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
-  { flag: 'fixed-cidr', kind: 'text', help: 'Accepted, no effect yet', effect: false },
   { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Accepted, no effect yet', effect: false },
   {
     flag: 'max-concurrent-downloads',

@@ -10,7 +10,7 @@ import { EngineError, errorMessage } from '../errors/index.ts';
 import { MemoryEventBus, type EventBus } from '../events/index.ts';
 import { LocalImages, type Images } from '../images/index.ts';
 import { FileContainerLogs } from '../logs/index.ts';
-import { BridgeNetworks, NamesKeeper, type Networks } from '../network/index.ts';
+import { BridgeNetworks, type BridgesOptions, NamesKeeper, type Networks } from '../network/index.ts';
 import { openRecords, type Records } from '../records/index.ts';
 import { Registries } from '../registry/index.ts';
 import { ConmonRuntime } from '../runtime/index.ts';
@@ -174,10 +174,7 @@ async function compose(
       pidPath: join(execRoot, 'names-keeper.pid'),
     }),
     engineId: id,
-    bridge: options.bridge?.name,
-    bip: options.bridge?.bip,
-    mtu: options.bridge?.mtu,
-    addressPools: options.bridge?.pools,
+    ...bridgesOptions(options),
   });
   await networks.open();
   undo.defer(() => networks.close());
@@ -353,6 +350,11 @@ function required(what: string, names: readonly string[]): string {
     );
   }
   return path;
+}
+
+function bridgesOptions({ bridge = {} }: EngineOptions): BridgesOptions {
+  const { name, pools: addressPools, ...rest } = bridge;
+  return { bridge: name, addressPools, ...rest };
 }
 
 function engineId(records: Records): string {

@@ -13,8 +13,25 @@ export interface EngineOptions {
     name?: string;
     /** The bridge's own address with its subnet, e.g. `172.17.0.1/16`. */
     bip?: string;
+    bip6?: string;
+    /** The default network has IPv6: of `bip6`, `fixedCidr6` or the address pools. */
+    ipv6?: boolean;
+    /** What the default network's containers get addresses from. */
+    fixedCidr?: string;
+    fixedCidr6?: string;
+    /** Where their default route goes instead of to the bridge. */
+    defaultGateway?: string;
+    defaultGateway6?: string;
+    /** Where their ports are published that name no address; default `0.0.0.0`. */
+    hostAddress?: string;
+    /** False: they do not reach each other. */
+    neighbours?: boolean;
+    /** False: they appear with their own addresses outside. */
+    masquerade?: boolean;
     mtu?: number;
     pools?: readonly { base: string; size: number }[];
+    /** Options of new networks that do not say otherwise, by driver. */
+    networkOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   };
   /** Additional OCI runtimes by name. */
   runtimes?: Readonly<Record<string, { path: string; args?: readonly string[] }>>;

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EngineError, errorMessage } from '../errors/index.ts';
+import { EngineError, errorMessage, isKind } from '../errors/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
@@ -201,6 +201,21 @@ export class BridgeNetworks implements Networks {
     }
     await this.#dismantle(record);
     if (record.user?.configOnly !== true) this.#publishEvent('destroy', record);
+  }
+
+  async prune(isChosen: (network: NetworkResource) => boolean): Promise<string[]> {
+    const removed: string[] = [];
+    for (const network of this.list().filter(isChosen)) {
+      try {
+        await this.remove(network.Id);
+        removed.push(network.Name);
+      } catch (error) {
+        // A container has come into it meanwhile.
+        if (!isKind(error, 'forbidden') && !isKind(error, 'not-found')) throw error;
+      }
+    }
+    this.#options.events?.publish('network', 'prune', '', { reclaimed: '0' });
+    return removed;
   }
 
   /** Links and addresses of a network of the user's. */

@@ -1,5 +1,6 @@
 export type * from './networks.ts';
 export { BridgeNetworks, type BridgeNetworksOptions } from './bridge-networks.ts';
+export type { BridgesOptions } from './bridge/bridges.ts';
 export {
   buildHostname,
   buildHosts,

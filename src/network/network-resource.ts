@@ -56,9 +56,9 @@ function poolConfig({ subnet, range, gateway }: PoolRecord): IpamPoolConfig {
 function defaultBridgeOptions(bridge: BridgeRecord): Record<string, string> {
   return {
     'com.docker.network.bridge.default_bridge': 'true',
-    'com.docker.network.bridge.enable_icc': 'true',
-    'com.docker.network.bridge.enable_ip_masquerade': 'true',
-    'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+    'com.docker.network.bridge.enable_icc': String(bridge.neighbours ?? true),
+    'com.docker.network.bridge.enable_ip_masquerade': String(bridge.masquerade ?? true),
+    'com.docker.network.bridge.host_binding_ipv4': bridge.hostAddress ?? '0.0.0.0',
     'com.docker.network.bridge.name': bridge.name,
     'com.docker.network.driver.mtu': String(bridge.mtu),
   };

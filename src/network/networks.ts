@@ -45,6 +45,8 @@ export interface Networks {
   create(request: NetworkCreate): Promise<{ id: string }>;
   /** @throws {EngineError} `forbidden` for a predefined network and one with containers; `not-found` */
   remove(nameOrId: string): Promise<void>;
+  /** Removes those that are chosen and that can be removed. @returns their names */
+  prune(isChosen: (network: NetworkResource) => boolean): Promise<string[]>;
 
   /**
    * A namespace for the container, `lo` up, no endpoints.

@@ -40,6 +40,8 @@ export interface Surroundings {
   pools: readonly AddressPoolOption[];
   /** Bytes. */
   mtu: number;
+  /** Options of networks that do not say otherwise, by driver. */
+  defaultOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** The request with all defaults, and with the configuration that it was taken from. */
@@ -59,7 +61,7 @@ export function planNetwork(request: NetworkCreate, around: Surroundings): Netwo
     throw new EngineError('forbidden', `operation is not permitted on predefined ${name} network`);
   }
   if (request.driver === 'overlay') throw noSwarmManager();
-  const settled = settle(request);
+  const settled = settle(request, around.defaultOptions ?? {});
   checkIpamConfig(settled.ipam?.Config ?? [], settled.enableIpv6);
   checkName(name);
   if (around.networks.some((network) => network.name === name)) {
@@ -178,8 +180,9 @@ const subnetsOf = (networks: readonly NetworkRecord[]): Subnet[] =>
 const enableKeys = { 4: 'com.docker.network.enable_ipv4', 6: 'com.docker.network.enable_ipv6' } as const;
 
 /** Whether a network has a family can be said as an option of the driver, too; what says it for good overrules it. */
-function settle(request: NetworkCreate): Settled {
-  const options = { ...request.options };
+function settle(request: NetworkCreate, defaults: NonNullable<Surroundings['defaultOptions']>): Settled {
+  const driver = request.driver === '' ? 'bridge' : request.driver;
+  const options = { ...(request.configFrom === undefined ? defaults[driver] : {}), ...request.options };
   const enabled = (family: Family, asked: boolean | undefined, initial: boolean): boolean => {
     const key = enableKeys[family];
     const option = options[key];

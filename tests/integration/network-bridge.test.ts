@@ -102,6 +102,42 @@ function insideTests(directory: string): void {
     netlink.close();
   });
 
+  test('open() gives the default network IPv6, a range, a router and the rest of what dockerd’s flags say', async () => {
+    const records = memoryRecords();
+    const options = { ipv6: true, engineId: 'test', fixedCidr: '10.9.8.0/24', defaultGateway: '10.9.8.254' };
+    const networks = engine(records, {
+      ...options,
+      neighbours: false,
+      masquerade: false,
+      hostAddress: '127.0.0.1',
+    });
+    await networks.open();
+    const { EnableIPv6, IPAM, Options } = networks.inspect('bridge');
+    assert.equal(EnableIPv6, true);
+    assert.deepEqual(IPAM.Config, [
+      { Subnet: '10.9.8.0/24', IPRange: '10.9.8.0/24', Gateway: '10.9.8.1' },
+      { Subnet: 'fd81:884c:7d65::/64', Gateway: 'fd81:884c:7d65::1' },
+    ]);
+    assert.equal(Options['com.docker.network.bridge.enable_icc'], 'false');
+    assert.equal(Options['com.docker.network.bridge.host_binding_ipv4'], '127.0.0.1');
+    const given = attach(networks, 'c1');
+    assert.deepEqual(
+      [given.IPAddress, given.Gateway, given.GlobalIPv6Address, given.IPv6Gateway],
+      ['10.9.8.2', '10.9.8.254', 'fd81:884c:7d65::2', 'fd81:884c:7d65::1'],
+    );
+    assert.doesNotMatch(
+      spawnSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }).stdout,
+      /oifname != .* masquerade/,
+    );
+    // The next engine finds both subnets as they were.
+    const next = engine(records, options);
+    await next.open();
+    assert.deepEqual(next.inspect('bridge').IPAM.Config, IPAM.Config);
+    next.removeSandbox('c1');
+    await next.close();
+    await networks.close();
+  });
+
   test('open() makes a bridge beside what is there; close() removes all of it', async () => {
     const networks = engine(memoryRecords());
     await networks.open();

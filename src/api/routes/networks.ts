@@ -3,16 +3,14 @@ import type { Containers } from '../../containers/index.ts';
 import type { Networks } from '../../network/index.ts';
 import type { EndpointSettings, NetworkResource } from '../../spec/index.ts';
 import type { ApiVersion } from '../api-version.ts';
-import { checkFilters } from '../filters.ts';
 import { boolean, nullable, string, struct } from '../json/schema.ts';
+import { networkFilter, networkPruneFilter } from '../network-filter.ts';
 import { filters, text } from '../query.ts';
 import { route, type Route } from '../route.ts';
 import { endpointSettings, networkCreateBody } from '../schemas/network.ts';
-import { parseTimestamp } from '../timestamp.ts';
-import { matchesLabels } from '../views/labels.ts';
 
 /** What these routes need of the engine. */
-export type NetworkBackend = Pick<Networks, 'list' | 'inspect' | 'create' | 'remove'>;
+export type NetworkBackend = Pick<Networks, 'list' | 'inspect' | 'create' | 'remove' | 'prune'>;
 export type ConnectionBackend = Pick<Containers, 'connectNetwork' | 'disconnectNetwork'>;
 
 interface ConnectBody {
@@ -35,8 +33,6 @@ const disconnectBody = struct<DisconnectBody>('network.DisconnectOptions', {
   Force: boolean(),
 });
 
-const predefined = ['bridge', 'host', 'none'];
-
 export function networkRoutes(networks: NetworkBackend, containers: ConnectionBackend): Route[] {
   const list = (path: string, operation: string): Route =>
     route({
@@ -45,8 +41,7 @@ export function networkRoutes(networks: NetworkBackend, containers: ConnectionBa
       operation,
       query: { filters },
       handle(exchange, query) {
-        checkFilters(query.filters, ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']);
-        const chosen = networks.list().filter((network) => matches(network, query.filters));
+        const chosen = networks.list().filter(networkFilter(query.filters));
         exchange.json(
           200,
           // The list does not say who is attached since 1.28; inspect does.
@@ -139,51 +134,11 @@ export function networkRoutes(networks: NetworkBackend, containers: ConnectionBa
       since: 25,
       query: { filters },
       async handle(exchange, query) {
-        checkFilters(query.filters, ['label', 'label!', 'until']);
-        const removed: string[] = [];
-        for (const network of networks.list()) {
-          if (!isPrunable(network, query.filters)) continue;
-          await networks.remove(network.Id);
-          removed.push(network.Name);
-        }
+        const removed = await networks.prune(networkPruneFilter(query.filters));
         exchange.json(200, { NetworksDeleted: removed.length === 0 ? null : removed });
       },
     }),
   ];
-}
-
-function isPrunable(network: NetworkResource, asked: ReadonlyMap<string, readonly string[]>): boolean {
-  if (predefined.includes(network.Name) || Object.keys(network.Containers).length > 0) return false;
-  const [until] = asked.get('until') ?? [];
-  if (until !== undefined) {
-    const before = parseTimestamp(until, 'until');
-    if (before !== undefined && BigInt(Date.parse(network.Created)) * 1_000_000n > before) return false;
-  }
-  const unwanted = asked.get('label!') ?? [];
-  return (
-    matchesLabels(network.Labels, asked.get('label') ?? []) &&
-    (unwanted.length === 0 || !matchesLabels(network.Labels, unwanted))
-  );
-}
-
-function matches(network: NetworkResource, asked: ReadonlyMap<string, readonly string[]>): boolean {
-  const any = (name: string, test: (value: string) => boolean): boolean => {
-    const values = asked.get(name);
-    return values === undefined || values.length === 0 || values.some(test);
-  };
-  const builtIn = predefined.includes(network.Name);
-  return (
-    any('driver', (value) => value === network.Driver) &&
-    any('id', (value) => network.Id.startsWith(value)) &&
-    any('name', (value) => network.Name.includes(value)) &&
-    any('scope', (value) => value === network.Scope) &&
-    any('type', (value) => (value === 'builtin') === builtIn) &&
-    any('dangling', (value) => {
-      const wanted = value === 'true' || value === '1';
-      return !builtIn && wanted === (Object.keys(network.Containers).length === 0);
-    }) &&
-    matchesLabels(network.Labels, asked.get('label') ?? [])
-  );
 }
 
 function networkView(network: NetworkResource, version: ApiVersion): Partial<NetworkResource> {

@@ -10,7 +10,6 @@ import {
   withPrefix,
   type AddressPoolOption,
   type Family,
-  type Subnet,
 } from '../ipam/index.ts';
 import type { BridgeRecord, EndpointRecord, NetworkRecord, PoolRecord } from '../network-records.ts';
 import { addressesOf } from '../endpoint.ts';
@@ -18,6 +17,7 @@ import type { NetworkTable } from '../network-table.ts';
 import type { Firewall } from '../nftables/firewall.ts';
 import { guardElements, type GuardedPort } from '../nftables/guard.ts';
 import type { PortForward } from '../nftables/port-elements.ts';
+import type { Surroundings } from '../user-network.ts';
 import { tableName, type BridgeRules } from '../nftables/ruleset.ts';
 import { egressMtu, ensureBridge, poolOf, takenSubnets, type AddressRequest } from './bridge-link.ts';
 import { BridgeNetwork } from './bridge-network.ts';
@@ -38,7 +38,14 @@ export interface BridgesOptions {
   /** dockerd's --default-gateway and --default-gateway-v6: instead of the default bridge's own addresses. */
   defaultGateway?: string | undefined;
   defaultGateway6?: string | undefined;
+  /** dockerd's --ip: where the default network's ports are published that name no address. */
+  hostAddress?: string | undefined;
+  /** dockerd's --icc and --ip-masq of the default network; absent: true. */
+  neighbours?: boolean | undefined;
+  masquerade?: boolean | undefined;
   addressPools?: readonly AddressPoolOption[] | undefined;
+  /** dockerd's --default-network-opt: options of new networks that do not say otherwise, by driver. */
+  networkOptions?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
   mtu?: number | undefined;
 }
 
@@ -80,8 +87,9 @@ export class Bridges {
   }
 
   /** What a new network must fit into. */
-  surroundings(): { taken: Subnet[]; pools: readonly AddressPoolOption[]; mtu: number } {
+  surroundings(): Omit<Surroundings, 'networks'> {
     return {
+      defaultOptions: this.#options.networkOptions ?? {},
       taken: [...takenSubnets(this.#netlink), ...hostNameservers().map(hostSubnet)],
       pools: this.#pools(),
       mtu: this.#options.mtu ?? egressMtu(this.#netlink),
@@ -122,7 +130,13 @@ export class Bridges {
       addresses: families.map((family) => this.#defaultAddress(network, family)),
       ipv6,
     });
-    const record = { name: link.name, mtu: link.mtu };
+    const record: BridgeRecord = {
+      name: link.name,
+      mtu: link.mtu,
+      ...(this.#options.neighbours === false ? { neighbours: false } : {}),
+      ...(this.#options.masquerade === false ? { masquerade: false } : {}),
+      ...(this.#options.hostAddress === undefined ? {} : { hostAddress: this.#options.hostAddress }),
+    };
     const pools = link.addresses.map((address) => this.#defaultPool(address));
     const opened = { ...network, bridge: record, pools };
     this.#table.save(opened);
