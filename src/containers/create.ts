@@ -71,6 +71,8 @@ export async function createContainer(
     undo.push(() => snapshotter.remove(id));
     await snapshotter.prepare(id, image?.chainId ?? null);
     const entry = table.add(record);
+    // From here on the image knows its user. It must not have gone between the look-up and now.
+    if (image !== null && !images.has(image.id)) images.get(image.id);
     table.save(entry);
     table.publish(entry, 'create');
     const foreign = request.platform === undefined && image !== null ? platformWarnings(image) : [];

@@ -86,6 +86,7 @@ function mapEntries(setting: Setting, name: string, item: unknown): string[] {
 
 /** Runtimes (`{"path":…,"runtimeArgs":[…]}`) and ulimits (`{"Soft":…,"Hard":…}`) as the flags write them. */
 function mapValue(item: unknown): string {
+  if (Array.isArray(item)) return item.map(String).join(',');
   if (typeof item !== 'object' || item === null) return String(item);
   const members = item as Record<string, unknown>;
   if (typeof members['path'] === 'string') {

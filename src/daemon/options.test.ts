@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import { mergeSettings, readConfigFile } from './config-file.ts';
 import { parseFlags } from './flags.ts';
 import { DaemonLog } from './log.ts';
-import { buildOptions, parseSize } from './options.ts';
+import { buildOptions } from './options.ts';
+import { parseSize } from './values.ts';
 
 test('parseFlags() reads the forms of pflag', () => {
   const given = parseFlags([
@@ -145,4 +146,53 @@ test('DaemonLog.write() writes lines as dockerd does, from its level up', () => 
   log.warning('two "words"', { path: '/a', error: 'x y' });
   assert.equal(lines.length, 1);
   assert.match(lines[0] ?? '', /^time="[^"]+Z" level=warning msg="two \\"words\\"" path=\/a error="x y"\n$/);
+});
+
+test('buildOptions() reads the policy for unused images from flags and file', () => {
+  assert.equal(buildOptions(parseFlags([])).engine.imageGc, undefined);
+  const argv = [
+    'keep-bytes=2g',
+    'high-water=85%',
+    'low-water=70',
+    'unused-for=1h30m',
+    'labels=a,b=c',
+    'interval=30s',
+  ];
+  const policy = {
+    keepBytes: 2 * 2 ** 30,
+    waterMarks: { highPercent: 85, lowPercent: 70 },
+    unusedForMs: 5_400_000,
+    labels: ['a', 'b=c'],
+    exceptLabels: [],
+    intervalMs: 30_000,
+  };
+  const flags = parseFlags(argv.flatMap((option) => ['--image-gc', option]));
+  assert.deepEqual(buildOptions(flags).engine.imageGc, policy);
+  const directory = mkdtempSync(join(tmpdir(), 'daemon-'));
+  try {
+    const path = join(directory, 'daemon.json');
+    const file = { 'high-water': 90, 'except-labels': ['keep', 'x=y'], 'unused-for': '0' };
+    writeFileSync(path, JSON.stringify({ 'image-gc': file }));
+    assert.deepEqual(buildOptions(readConfigFile(path, true)).engine.imageGc, {
+      waterMarks: { highPercent: 90, lowPercent: 90 },
+      unusedForMs: 0,
+      labels: [],
+      exceptLabels: ['keep', 'x=y'],
+      intervalMs: 300_000,
+    });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+  for (const [option, message] of [
+    ['nosuch=1', /unknown option: nosuch/],
+    ['high-water=120', /high-water is not a percentage: 120/],
+    ['low-water=20', /low-water needs high-water/],
+    ['unused-for=week', /unused-for is not a duration: week/],
+    ['keep-bytes=much', /invalid size: 'much'/],
+  ] as const) {
+    assert.throws(() => buildOptions(parseFlags(['--image-gc', option])), {
+      kind: 'invalid-parameter',
+      message,
+    });
+  }
 });

@@ -1,10 +1,11 @@
 import { isIP } from 'node:net';
 import type { EngineOptions } from '../engine/index.ts';
-import { EngineError } from '../errors/index.ts';
 import type { Ulimit } from '../spec/index.ts';
 import { parseHost, type Host } from './hosts.ts';
+import { parseImageGc } from './image-gc.ts';
 import type { LogLevel } from './log.ts';
 import type { GivenSettings, SettingFlag } from './settings.ts';
+import { invalid, keyValues, parseSize } from './values.ts';
 
 export interface TlsFiles {
   ca?: string;
@@ -109,6 +110,7 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     linkEnvironment: !given.has('link-environment') || flag('link-environment'),
     labels,
     debug,
+    ...optional('imageGc', parseImageGc(list('image-gc'))),
     archiveLimits: {
       ...optional('maxBytes', parseOptionalSize(text('max-archive-size'))),
       ...optional('maxRatio', parseNumber('max-archive-ratio', text('max-archive-ratio'))),
@@ -221,37 +223,14 @@ function parseStorageDriver(given: string | undefined): 'overlay2' | 'vfs' | und
   throw invalid(`error initializing graphdriver: driver not supported: ${given}`);
 }
 
-function keyValues(entries: readonly string[]): Record<string, string> {
-  const result: Record<string, string> = {};
-  for (const entry of entries) {
-    const equals = entry.indexOf('=');
-    if (equals <= 0) throw invalid(`invalid option: ${entry}: must be key=value`);
-    result[entry.slice(0, equals)] = entry.slice(equals + 1);
-  }
-  return result;
-}
-
 function parseNumber(name: string, given: string | undefined): number | undefined {
   if (given === undefined) return undefined;
   if (!/^\d+$/.test(given)) throw invalid(`invalid argument ${JSON.stringify(given)} for "--${name}" flag`);
   return Number(given);
 }
 
-const sizeUnits: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
-
-/** go-units RAMInBytes: `64m`, `1.5g`, `64MiB`. */
-export function parseSize(given: string): number {
-  const found = /^(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?$/i.exec(given);
-  if (found === null) throw invalid(`invalid size: '${given}'`);
-  return Math.floor(Number(found[1]) * (sizeUnits[(found[2] ?? '').toLowerCase()] as number));
-}
-
 function parseOptionalSize(given: string | undefined): number | undefined {
   return given === undefined ? undefined : parseSize(given);
-}
-
-function invalid(message: string): EngineError {
-  return new EngineError('invalid-parameter', message, { code: 'bad-option' });
 }
 
 function dnsServers(addresses: readonly string[]): readonly string[] {

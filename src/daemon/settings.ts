@@ -109,6 +109,12 @@ export const settings = [
     kind: 'flag',
     help: 'Inter-container communication for the default bridge network (default true)',
   },
+  {
+    flag: 'image-gc',
+    kind: 'map',
+    help: 'Remove unused images: keep-bytes, high-water, low-water, unused-for, labels, except-labels, interval',
+    value: 'key=value',
+  },
   { flag: 'init', kind: 'flag', help: 'Run an init in containers to forward signals and reap processes' },
   {
     flag: 'insecure-registry',

@@ -27,6 +27,7 @@ import {
 import { LocalVolumes, type Volumes } from '../volumes/index.ts';
 import type { EngineFacts, EngineServices } from './engine.ts';
 import { findProgram, readMachine } from './machine.ts';
+import { ImageGc } from './image-gc.ts';
 import { defaults, type EngineOptions } from './options.ts';
 import { lockRoot } from './root-lock.ts';
 import { runContainer, type RunRequest, type RunResult } from './run.ts';
@@ -276,6 +277,10 @@ async function compose(
   );
   await builder.open();
   undo.defer(() => builder.close());
+
+  if (options.imageGc !== undefined) {
+    undo.use(new ImageGc({ images, containers, events, dataRoot, log }, options.imageGc));
+  }
 
   // Whoever waits for the engine to open is answered first.
   const warming = setTimeout(

@@ -1,4 +1,5 @@
 import type { UnpackLimits } from '../archive/index.ts';
+import type { ImageGcPolicy } from '../images/index.ts';
 import type { RegistriesOptions } from '../registry/index.ts';
 import type { Ulimit } from '../spec/index.ts';
 
@@ -53,6 +54,8 @@ export interface EngineOptions {
   registries?: RegistriesOptions;
   /** How large layers, image archives, build contexts and archives copied into containers may become. */
   archiveLimits?: UnpackLimits;
+  /** Removes unused images on its own, looking for them every `intervalMs`; default: never. */
+  imageGc?: ImageGcPolicy & { intervalMs: number };
   labels?: readonly string[];
   debug?: boolean;
   /** One line of what the engine does or could not do; default: nothing is written. */

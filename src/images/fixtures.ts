@@ -23,6 +23,9 @@ export interface TestImages extends Disposable {
   /** What a restart of the engine would see. */
   reopen(): Promise<LocalImages>;
   destroyContainer(id: string): void;
+  createContainer(image: string): void;
+  /** Moves the clock. */
+  passMs(ms: number): void;
 }
 
 export async function testImages(registries?: Registries, driver = 'overlay2'): Promise<TestImages> {
@@ -31,6 +34,7 @@ export async function testImages(registries?: Registries, driver = 'overlay2'): 
   const snapshotter = new TestSnapshotter(driver);
   const bus = new MemoryEventBus();
   const events: string[] = [];
+  let nowMs = Date.UTC(2026, 0, 2, 3, 4, 5);
   bus.subscribe((event) => {
     if (event.Type === 'image') events.push(`${event.Action} ${event.Actor.Attributes['name']}`);
   });
@@ -42,7 +46,7 @@ export async function testImages(registries?: Registries, driver = 'overlay2'): 
       events: bus,
       unpackLayer: digestOnly,
       ...(registries === undefined ? {} : { registries }),
-      nowMs: () => Date.UTC(2026, 0, 2, 3, 4, 5),
+      nowMs: () => nowMs,
     });
   const images = make();
   await images.open();
@@ -58,6 +62,10 @@ export async function testImages(registries?: Registries, driver = 'overlay2'): 
       return again;
     },
     destroyContainer: (id) => bus.publish('container', 'destroy', id, {}),
+    createContainer: (image) => bus.publish('container', 'create', 'c'.repeat(64), { image }),
+    passMs: (ms) => {
+      nowMs += ms;
+    },
     [Symbol.dispose]: () => {
       content[Symbol.dispose]();
       records[Symbol.dispose]();

@@ -97,6 +97,8 @@ export interface Images {
     matches: (image: Image) => boolean;
     usedBy: (imageId: Digest) => { id: string; running: boolean }[];
   }): Promise<{ removed: RemovedImage[]; spaceReclaimedBytes: number }>;
+  /** Removes images that nothing uses, as far as the policy asks for it. */
+  collect(options: ImageCollection): Promise<{ removed: RemovedImage[]; spaceReclaimedBytes: number }>;
   /** By the lengths of the layers' files; shared: layers that other images have too. */
   diskUsage(): { layersSizeBytes: number; images: { image: Image; sharedSizeBytes: number }[] };
   /** For `system df`: by the blocks really used, of blobs and layers; `ids` are an image's platforms. */
@@ -169,6 +171,27 @@ export interface Images {
    * `latest`, with `allTags` all tags that are here.
    */
   push(reference: string, options: PushOptions): Promise<void>;
+}
+
+/** Which unused images go, and when enough of them have. Without `keepBytes` and `waterMarks`: all that it lets go. */
+export interface ImageGcPolicy {
+  /** Enough is when all images take no more than this on disk. */
+  keepBytes?: number;
+  /** Begins when the file system is this full, and then goes on to the lower mark. */
+  waterMarks?: { highPercent: number; lowPercent: number };
+  /** Only images that were not pulled, loaded, built, tagged or used by a container for so long. */
+  unusedForMs: number;
+  /** Only images with all of these, `key` or `key=value`. */
+  labels: readonly string[];
+  /** Not images with one of these. */
+  exceptLabels: readonly string[];
+}
+
+export interface ImageCollection {
+  policy: ImageGcPolicy;
+  usedBy: (imageId: Digest) => { id: string; running: boolean }[];
+  /** Of the file system that images are on. */
+  fileSystem: () => Promise<{ usedBytes: number; totalBytes: number }>;
 }
 
 export interface PullOptions {

@@ -27,6 +27,10 @@ export class Leases {
     return new Lease(this);
   }
 
+  isHeld(shared: Shared): boolean {
+    return this.#counts.has(keyOf(shared));
+  }
+
   /** Removes those that no image refers to and no lease holds; give upper layers before lower ones. */
   async collect(candidates: readonly Shared[]): Promise<void> {
     await this.#exclusive(async () => {

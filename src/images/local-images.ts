@@ -12,7 +12,8 @@ import { createImage, importImage, parseTagReference } from './create-image.ts';
 import { imageHistory } from './history.ts';
 import { parseImageConfig } from './image-config.ts';
 import { ImageStore } from './image-store.ts';
-import type { Image, Images, PullOptions, PushOptions, RemovedImage } from './images.ts';
+import { ImageGarbage } from './collect-images.ts';
+import type { Image, ImageCollection, Images, PullOptions, PushOptions, RemovedImage } from './images.ts';
 import type { UnpackLayer } from './layers.ts';
 import { loadImages } from './load-images.ts';
 import { imagesDiskBlocks, imagesDiskUsage } from './disk-usage.ts';
@@ -46,6 +47,7 @@ export interface LocalImagesParts {
 export class LocalImages implements Images {
   readonly #store: ImageStore;
   readonly #events: EventBus;
+  readonly #garbage: ImageGarbage;
   readonly #pull: ImagePull | undefined;
   readonly #push: ImagePush | undefined;
 
@@ -61,6 +63,7 @@ export class LocalImages implements Images {
       nowMs: parts.nowMs ?? Date.now,
     });
     const { registries, records } = parts;
+    this.#garbage = new ImageGarbage(this.#store, records);
     if (registries === undefined) return;
     const sources = new LayerSources(records);
     this.#pull = new ImagePull(this.#store, registries, sources);
@@ -80,7 +83,9 @@ export class LocalImages implements Images {
     await this.#store.collectAll();
     await this.#unpackMissing();
     this.#events.subscribe((event) => {
-      if (event.Type === 'container' && event.Action === 'destroy') this.#containerRemoved(event.Actor.ID);
+      if (event.Type !== 'container') return;
+      if (event.Action === 'create') this.#containerMade(event.Actor.Attributes['image'] ?? '');
+      if (event.Action === 'destroy') this.#containerRemoved(event.Actor.ID);
     });
   }
 
@@ -139,6 +144,14 @@ export class LocalImages implements Images {
   async prune(options: Parameters<Images['prune']>[0]): ReturnType<Images['prune']> {
     const result = await pruneImages(this.#store, options);
     this.#events.publish('image', 'prune', '', { reclaimed: String(result.spaceReclaimedBytes) });
+    return result;
+  }
+
+  async collect(options: ImageCollection): ReturnType<Images['collect']> {
+    const result = await this.#garbage.collect(options);
+    if (result.removed.length > 0) {
+      this.#events.publish('image', 'prune', '', { reclaimed: String(result.spaceReclaimedBytes) });
+    }
     return result;
   }
 
@@ -210,6 +223,17 @@ export class LocalImages implements Images {
       }));
       // An image that cannot be repaired stays listed, so that it can be seen and removed.
       await layers.ensure(lease, sources, {}).catch(() => undefined);
+    }
+  }
+
+  /** A container that is gone before anybody looks has used its image, too. */
+  #containerMade(image: string): void {
+    if (image === '') return;
+    const { catalog } = this.#store;
+    try {
+      for (const id of catalog.naming(image).ids) this.#garbage.used(id);
+    } catch {
+      // The name was taken away in this very moment.
     }
   }
 
