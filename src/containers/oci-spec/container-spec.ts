@@ -13,6 +13,7 @@ import { containerDevices } from './devices.ts';
 import { containerEnvironment } from './environment.ts';
 import { defaultMaskedPaths, defaultReadonlyPaths } from './masked-paths.ts';
 import { containerNamespaces } from './namespaces.ts';
+import { refuseProcMounts } from './proc-mounts.ts';
 import { runtimeResources } from './resources.ts';
 import { runtimeRlimits } from './rlimits.ts';
 import { makeDirectoriesInRoot } from './root-files.ts';
@@ -24,6 +25,7 @@ import { resolveUserInRoot } from './users.ts';
 /** Builds a container's OCI configuration; makes the working directory in its root file system when it is missing. */
 export const buildSpec: BuildSpec = (input) => {
   const { config, hostConfig } = input;
+  refuseProcMounts(input.rootPath, input.mounts);
   const security = parseSecurityOptions(hostConfig.SecurityOpt, input.daemonDefaults.noNewPrivileges);
   const namespaces = containerNamespaces(hostConfig, input.namespacePaths, input.cgroupVersion);
   const { devices, rules } = containerDevices(hostConfig);
