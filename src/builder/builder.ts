@@ -60,6 +60,8 @@ export interface BuildRequest {
   /** `os/architecture[/variant]`; '' for this machine's. */
   platform?: string;
   noCache?: boolean;
+  /** Stages, by name, that are made anew. */
+  noCacheFilter?: readonly string[];
   /** Fetch base images even when they are here. */
   pull?: boolean;
   /** Show nothing but the image's id. */
@@ -86,9 +88,45 @@ export interface BuildRequest {
   onStatus?: (status: SolveStatus) => void;
 }
 
+/** A record of the cache: a step that was done, or the directory of a cache mount. */
+export interface CacheUsage {
+  /** 25 letters and digits. */
+  id: string;
+  /** Ids of the records that it was made on. */
+  parents: string[];
+  kind: 'regular' | 'exec.cachemount';
+  description: string;
+  /** A build works on it now. */
+  isInUse: boolean;
+  /** An image has its files as well. */
+  isShared: boolean;
+  /** Of its own files. */
+  sizeBytes: number;
+  /** Since the epoch. */
+  createdAtMs: number;
+  /** Since the epoch. */
+  lastUsedAtMs: number;
+  uses: number;
+}
+
+/** What to remove from the cache. */
+export interface CachePrune {
+  /** Also what images have the files of. */
+  all: boolean;
+  /** Only what was last used before this moment, ms since the epoch. */
+  unusedSinceMs?: number;
+  /** Keep this much in any case. */
+  reservedBytes?: number;
+  /** Stop when no more than this is used. */
+  maxUsedBytes?: number;
+  /** Stop when the disk has this much free. */
+  minFreeBytes?: number;
+  matches?: (record: CacheUsage) => boolean;
+}
+
 /**
- * Builds images from Dockerfiles. Every step is an image of its own, as in Docker's classic builder, found again by what
- * it was made from: the same instruction on the same content is not run twice.
+ * Builds images from Dockerfiles. What a step gave is found again by what it was made from: the same instruction on the same
+ * content is not run twice.
  */
 export interface Builder {
   /** Removes what a crash left of builds; after the containers are restored. */
@@ -107,13 +145,9 @@ export interface Builder {
   files(image: string, options: { epochSeconds?: number; signal?: AbortSignal }): AsyncIterable<Uint8Array>;
   /** Ends a build of this id; no error when there is none. */
   cancel(buildId: string): void;
-  /** Forgets what earlier builds made; `all` also what images with names were made from. Ids of the records removed. */
-  prune(options: {
-    all: boolean;
-    /** Only what was last used before this moment, ms since the epoch. */
-    unusedSinceMs?: number;
-    /** Stop when no more than this many bytes are left. */
-    keepBytes?: number;
-  }): Promise<{ ids: string[]; spaceReclaimedBytes: number }>;
+  /** What the cache holds, the longest unused first. */
+  cacheUsage(): Promise<CacheUsage[]>;
+  /** Forgets what earlier builds made. Ids of the records removed. */
+  prune(options: CachePrune): Promise<{ ids: string[]; spaceReclaimedBytes: number }>;
   close(): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { EngineError, isEngineError } from '../errors/index.ts';
 import { parseReference, withDefaultTag, familiarReference, type Digest } from '../spec/index.ts';
@@ -7,34 +7,39 @@ import { unmountFlags } from '../sys/index.ts';
 import type { BuildRequest, Builder } from './builder.ts';
 import { receiveContext } from './context/build-context.ts';
 import { imageFiles } from './context/image-files.ts';
-import { CacheMounts } from './ops/step-mounts.ts';
+import { CacheMounts } from './ops/cache-mounts.ts';
 import type { BuilderOptions, BuilderParts } from './parts.ts';
 import { BuildTrace } from './progress/trace.ts';
 import { withSource } from './progress/source-error.ts';
-import { BuildRun, shortDigest, type BuildServices } from './solver/build-run.ts';
+import { BuildRun, shortDigest } from './solver/build-run.ts';
 import { BuildCache } from './solver/cache.ts';
-import { pruneCache } from './solver/prune.ts';
-import { StepMaker } from './solver/step-maker.ts';
+import { cacheUsage } from './solver/cache-usage.ts';
+import { defaultPolicy, pruneCache } from './solver/prune.ts';
+import type { BuildServices, BuildSession } from './solver/session.ts';
+import { Solver } from './solver/solver.ts';
 
 /** Directories of more names are deleted by another process. */
 const SMALL_DIRECTORY_NAMES = 64;
+
+const COLLECT_EVERY_MS = 60_000;
 
 /** Builds on this machine, with the engine's own rooms. */
 export class LocalBuilder implements Builder {
   readonly #services: BuildServices;
   readonly #contexts: string;
   readonly #removals = new Set<Promise<void>>();
+  #collectedAtMs = -Infinity;
   readonly #running = new Map<AbortController, { buildId: string; done: Promise<unknown> }>();
 
   constructor(parts: BuilderParts, options: BuilderOptions) {
-    const cache = new BuildCache(parts.records, parts.images);
+    const cache = new BuildCache(parts.records, parts.images.trees);
     this.#contexts = `${options.dataRoot}/builder/contexts`;
     this.#services = {
       parts,
       options,
       cache,
-      cacheMounts: new CacheMounts(`${options.dataRoot}/builder/cache-mounts`),
-      maker: new StepMaker(parts.images, cache),
+      cacheMounts: new CacheMounts(`${options.dataRoot}/builder/cache-mounts`, parts.records),
+      solver: new Solver(parts.images, cache),
     };
   }
 
@@ -44,8 +49,9 @@ export class LocalBuilder implements Builder {
     for (const target of mountsBelow(own)) parts.syscall.unmount(target, unmountFlags.detach);
     for (const directory of own) rmSync(directory, { recursive: true, force: true });
     mkdirSync(this.#contexts, { recursive: true, mode: 0o700 });
-    cache.sweep();
-    await Promise.resolve();
+    this.#services.cacheMounts.recover();
+    const { snapshotter } = parts;
+    await cache.recover(({ layers }) => layers.every(({ chainId }) => snapshotter.hasLayer(chainId)));
   }
 
   async build(request: BuildRequest): Promise<{ imageId: Digest }> {
@@ -63,7 +69,21 @@ export class LocalBuilder implements Builder {
       throw error;
     } finally {
       this.#running.delete(controller);
+      this.#collect();
     }
+  }
+
+  /** Keeps the cache within its bounds, in the background and not too often. */
+  #collect(): void {
+    const now = Date.now();
+    if (now - this.#collectedAtMs < COLLECT_EVERY_MS) return;
+    this.#collectedAtMs = now;
+    const { bsize, blocks } = statfsSync(this.#services.options.dataRoot);
+    this.#later(
+      (async () => {
+        for (const policy of defaultPolicy(bsize * blocks, now)) await pruneCache(this.#services, policy);
+      })(),
+    );
   }
 
   async #build(request: BuildRequest, signal: AbortSignal): Promise<{ imageId: Digest }> {
@@ -71,6 +91,7 @@ export class LocalBuilder implements Builder {
     const tags = (request.tags ?? []).filter((tag) => tag !== '').map(tagName);
     const directory = `${this.#contexts}/${randomBytes(8).toString('hex')}`;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    let session: BuildSession | undefined;
     try {
       const trace = new BuildTrace(request.onStatus);
       const context = await trace.during('[internal] load build context', () =>
@@ -88,11 +109,8 @@ export class LocalBuilder implements Builder {
       let imageId: Digest;
       try {
         const run = new BuildRun(this.#services, request, context, { directory, signal, trace });
-        try {
-          imageId = (await run.run()).id;
-        } finally {
-          run.close();
-        }
+        session = run.session;
+        imageId = (await run.run()).id;
       } catch (error) {
         throw withSource(error, context);
       }
@@ -108,8 +126,23 @@ export class LocalBuilder implements Builder {
       }
       return { imageId };
     } finally {
-      this.#discard(directory);
+      if (session === undefined || session.isSettled) this.#end(session, directory);
+      // Another build waits for what this one has begun.
+      else this.#later(session.settled().then(() => this.#end(session, directory)));
     }
+  }
+
+  #end(session: BuildSession | undefined, directory: string): void {
+    session?.close();
+    this.#discard(directory);
+  }
+
+  /** Something that close() waits for. */
+  #later(work: Promise<void>): void {
+    const done = work
+      .catch((error: unknown) => this.#services.options.onBackgroundError('clean up after a build', error))
+      .finally(() => this.#removals.delete(done));
+    this.#removals.add(done);
   }
 
   /** Deletes a build's directory without making anybody wait when it holds many files. */
@@ -120,11 +153,11 @@ export class LocalBuilder implements Builder {
       rmSync(directory, { recursive: true, force: true });
       return;
     }
-    const removal = new Promise<void>((resolve) => {
-      execFile('rm', ['-rf', '--one-file-system', '--', directory], () => resolve());
-    });
-    this.#removals.add(removal);
-    void removal.then(() => this.#removals.delete(removal));
+    this.#later(
+      new Promise<void>((resolve) => {
+        execFile('rm', ['-rf', '--one-file-system', '--', directory], () => resolve());
+      }),
+    );
   }
 
   files(image: string, options: Parameters<Builder['files']>[1]): AsyncIterable<Uint8Array> {
@@ -137,15 +170,25 @@ export class LocalBuilder implements Builder {
     }
   }
 
+  async cacheUsage(): ReturnType<Builder['cacheUsage']> {
+    const { cache, cacheMounts, parts } = this.#services;
+    const usage = await cacheUsage({ cache, cacheMounts, images: parts.images });
+    return usage.map(({ step, mount, ...record }) => {
+      void step;
+      void mount;
+      return record;
+    });
+  }
+
   async prune(options: Parameters<Builder['prune']>[0]): ReturnType<Builder['prune']> {
-    if (options.all && this.#running.size === 0) this.#services.cacheMounts.clear();
-    return await pruneCache(this.#services.cache, this.#services.parts.images, options);
+    return await pruneCache(this.#services, options);
   }
 
   async close(): Promise<void> {
     for (const controller of this.#running.keys()) controller.abort();
     await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
-    await Promise.all(this.#removals);
+    while (this.#removals.size > 0) await Promise.all(this.#removals);
+    await this.#services.cache.settled();
   }
 }
 

@@ -57,7 +57,7 @@ export interface ImageRecord {
   lastTaggedAtMs: number | null;
   /**
    * Set when the image has been removed while stopped containers used it: their ids. It is no longer seen, and its
-   * layers go when the last of them goes.
+   * layers go when the last of them goes. A tree, which is no image, is held by `treeHolder` for as long as it is wanted.
    */
   heldBy?: string[];
 }

@@ -59,6 +59,12 @@ export async function createImage(
     reference?: Reference;
     limits?: ExpansionLimits;
     signal?: AbortSignal;
+    /** Between those of the parent and the new one. */
+    layers?: readonly LayerSource[];
+    /** The image is not recorded as a child of `parent`, whose layers it has. */
+    hasNoParent?: boolean;
+    /** See ImageRecord. */
+    heldBy?: string[];
   },
 ): Promise<Digest> {
   await using lease = store.leases.open();
@@ -75,6 +81,7 @@ export async function createImage(
       layers.push({ diffId, blob });
     }
   }
+  layers.push(...(request.layers ?? []));
   if (layer !== null) {
     await using writer = await store.content.ingest(signal === undefined ? {} : { signal });
     for await (const chunk of decompress(layer, { limits })) await writer.write(chunk);
@@ -97,10 +104,11 @@ export async function createImage(
       layers,
       manifest: null,
       references: request.reference === undefined ? [] : [request.reference],
-      parent: parent?.id ?? '',
+      parent: request.hasNoParent === true || request.heldBy !== undefined ? '' : (parent?.id ?? ''),
     },
     signal === undefined ? {} : { signal },
   );
+  if (request.heldBy !== undefined) prepared.record.heldBy = request.heldBy;
   store.commit([prepared]);
   return prepared.id;
 }

@@ -1,5 +1,6 @@
 import type { RegistryCredentials } from '../registry/index.ts';
 import type { ChainId, Descriptor, Digest, ImageConfig, Platform } from '../spec/index.ts';
+import type { Trees } from './trees.ts';
 
 /** One image of one platform as this engine runs it. `id` is the digest of its config, as in Docker's classic store. */
 export interface Image {
@@ -56,6 +57,8 @@ export interface RemovedImage {
 }
 
 export interface Images {
+  /** Stacks of layers that belong to no image. */
+  readonly trees: Trees;
   open(): Promise<void>;
   list(): Image[];
   /**

@@ -24,6 +24,7 @@ import { LayerSources } from './layer-sources.ts';
 import { ImageRemoval } from './remove-image.ts';
 import { imagesToSave, saveImages } from './save-images.ts';
 import { imageTarget, imageVariants } from './variants.ts';
+import { LocalTrees, treeHolder, type Trees } from './trees.ts';
 
 export interface LocalImagesParts {
   content: ContentStore;
@@ -45,6 +46,7 @@ export interface LocalImagesParts {
  * goes when the operation that made it ends, or at open().
  */
 export class LocalImages implements Images {
+  readonly trees: Trees;
   readonly #store: ImageStore;
   readonly #events: EventBus;
   readonly #garbage: ImageGarbage;
@@ -62,6 +64,7 @@ export class LocalImages implements Images {
       archiveLimits: parts.archiveLimits ?? {},
       nowMs: parts.nowMs ?? Date.now,
     });
+    this.trees = new LocalTrees(this.#store);
     const { registries, records } = parts;
     this.#garbage = new ImageGarbage(this.#store, records);
     if (registries === undefined) return;
@@ -77,7 +80,7 @@ export class LocalImages implements Images {
     await catalog.open(async (id) => parseImageConfig(await content.read(id)));
     const active = snapshotter.active();
     for (const [id, users] of catalog.held()) {
-      const left = users.filter((user) => active.some((key) => key.startsWith(user)));
+      const left = users.filter((user) => user === treeHolder || active.some((key) => key.startsWith(user)));
       await this.#release(id, left);
     }
     await this.#store.collectAll();

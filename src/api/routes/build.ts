@@ -11,9 +11,9 @@ import { BuildSessions } from '../build/build-sessions.ts';
 import type { Exchange } from '../exchange.ts';
 import { list, map, string, struct } from '../json/schema.ts';
 import { ProgressStream } from '../progress-stream.ts';
-import { filters, flag, integer, text, type QueryValues } from '../query.ts';
+import { integer, text, type QueryValues } from '../query.ts';
 import { route, type Route } from '../route.ts';
-import { parseTimestamp } from '../timestamp.ts';
+import { buildCacheRoutes } from './build-cache.ts';
 import { sendStream } from './archive.ts';
 import { writeHijackHead } from './container-streams.ts';
 
@@ -99,30 +99,7 @@ export function buildRoutes(builder: Builder): Route[] {
         exchange.empty(204);
       },
     }),
-    route({
-      method: 'POST',
-      path: '/build/prune',
-      operation: 'BuildPrune',
-      since: 31,
-      coverage: 'partial',
-      note: 'of the filters only `until` and `unused-for`',
-      query: { all: flag, filters, 'keep-storage': integer, 'reserved-space': integer },
-      async handle(exchange, query) {
-        const until = query.filters.get('until')?.[0] ?? query.filters.get('unused-for')?.[0];
-        const keepBytes = query['keep-storage'] ?? query['reserved-space'];
-        const { ids, spaceReclaimedBytes } = await builder.prune({
-          all: query.all,
-          ...(until === undefined
-            ? {}
-            : { unusedSinceMs: Number(parseTimestamp(until, 'until') / 1_000_000n) }),
-          ...(keepBytes === undefined || keepBytes === 0 ? {} : { keepBytes }),
-        });
-        exchange.json(200, {
-          CachesDeleted: ids.length === 0 ? null : ids,
-          SpaceReclaimed: spaceReclaimedBytes,
-        });
-      },
-    }),
+    ...buildCacheRoutes(builder),
   ];
 }
 

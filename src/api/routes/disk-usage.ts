@@ -1,3 +1,4 @@
+import type { Builder } from '../../builder/index.ts';
 import { EngineError } from '../../errors/index.ts';
 import type { ContainerRecord, Containers } from '../../containers/index.ts';
 import type { Images } from '../../images/index.ts';
@@ -6,6 +7,7 @@ import type { ApiVersion } from '../api-version.ts';
 import { flag, texts } from '../query.ts';
 import { route, type Route } from '../route.ts';
 import { summaryView } from '../views/container-view.ts';
+import { cacheUsageView } from './build-cache.ts';
 import { imageSummaryView } from '../views/image-view.ts';
 
 /** What this route needs of the engine. */
@@ -13,6 +15,7 @@ export interface DiskUsageBackend {
   containers: Pick<Containers, 'list' | 'sizes' | 'diskBytes'>;
   images: Pick<Images, 'diskBlocks'>;
   volumes: Pick<Volumes, 'list' | 'referrers' | 'diskBytes'>;
+  builder: Pick<Builder, 'cacheUsage'>;
 }
 
 /** All sizes are those of the blocks really used, so that they add up to what du(1) finds. */
@@ -33,19 +36,19 @@ export function diskUsageRoutes(backend: DiskUsageBackend): Route[] {
           throw new EngineError('invalid-parameter', `unknown object type: ${unknown}`);
         }
         const records = backend.containers.list({ all: true });
-        const [images, containers, volumes] = await Promise.all([
+        const [images, containers, volumes, buildCache] = await Promise.all([
           asked.includes('image') ? imageUsage(backend, records, exchange.version) : undefined,
           asked.includes('container') ? containerUsage(backend, records, exchange.version) : undefined,
           asked.includes('volume') ? volumeUsage(backend) : undefined,
+          asked.includes('build-cache') ? buildCacheUsage(backend) : undefined,
         ]);
-        const buildCache = asked.includes('build-cache') ? [] : undefined;
         const legacy = {
           LayersSize: images?.totalBytes ?? 0,
           Images: images?.items ?? null,
           Containers: containers?.items ?? null,
           Volumes: volumes?.items ?? null,
-          BuildCache: buildCache ?? null,
-          ...(exchange.version < 42 ? { BuilderSize: 0 } : {}),
+          BuildCache: buildCache?.items ?? null,
+          ...(exchange.version < 42 ? { BuilderSize: buildCache?.totalBytes ?? 0 } : {}),
         };
         if (exchange.version < 52) {
           exchange.json(200, legacy);
@@ -57,8 +60,7 @@ export function diskUsageRoutes(backend: DiskUsageBackend): Route[] {
           ImageUsage: section(images),
           ContainerUsage: section(containers),
           VolumeUsage: section(volumes),
-          BuildCacheUsage:
-            buildCache && section({ items: [], active: 0, totalBytes: 0, reclaimableBytes: 0 }),
+          BuildCacheUsage: section(buildCache),
         });
       },
     }),
@@ -131,6 +133,19 @@ async function volumeUsage({ volumes }: DiskUsageBackend): Promise<Usage> {
     usage.totalBytes += sizeBytes;
     if (references > 0) usage.active++;
     else usage.reclaimableBytes += sizeBytes;
+  }
+  return usage;
+}
+
+/** What images have as well is not counted again. */
+async function buildCacheUsage({ builder }: DiskUsageBackend): Promise<Usage> {
+  const usage: Usage = { items: [], active: 0, totalBytes: 0, reclaimableBytes: 0 };
+  for (const record of await builder.cacheUsage()) {
+    usage.items.push(cacheUsageView(record));
+    if (record.isInUse) usage.active++;
+    if (record.isShared) continue;
+    usage.totalBytes += record.sizeBytes;
+    if (!record.isInUse) usage.reclaimableBytes += record.sizeBytes;
   }
   return usage;
 }

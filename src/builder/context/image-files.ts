@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { mapTar, memberAgain, packTree } from '../../archive/index.ts';
 import type { BuilderParts } from '../parts.ts';
-import { viewImage } from '../ops/image-view.ts';
+import { viewTree } from '../ops/tree-view.ts';
 
 /**
  * All files of an image as one tar, names sorted.
@@ -17,7 +17,7 @@ export async function* imageFiles(
   const image = parts.images.get(name);
   const place = mkdtempSync(`${options.directory}/files-`);
   try {
-    const view = viewImage(image, `${place}/view`, parts);
+    const view = viewTree(image.chainId, `${place}/view`, parts);
     try {
       const tar = packTree(parts.syscall, view.path);
       const { epochSeconds } = options;

@@ -10,12 +10,20 @@ import { removeStubs, stubsFor } from './mount-stubs.ts';
 import { StepMounts } from './step-mounts.ts';
 import { stepConfig, stepHostConfig } from './step-config.ts';
 
+/** A step is not started from an image: it knows its user, environment and directory itself. */
+const noImage: ImageConfig = {
+  architecture: '',
+  os: 'linux',
+  rootfs: { type: 'layers', diff_ids: [] },
+};
+
 /** A command to run on top of a layer. */
 export interface ExecStep {
   /** 64 hex; also the key of the writable snapshot, which the caller has prepared and removes. */
   id: string;
   chainId: ChainId | null;
-  imageConfig: ImageConfig;
+  user: string;
+  workingDirectory: string;
   command: string[];
   environment: string[];
   /** `default`, `none`, `host` or a network's name. */
@@ -65,12 +73,9 @@ export async function execStep(
     );
     const { spec } = parts.buildSpec({
       id,
-      config: stepConfig(step.imageConfig.config ?? {}, network.hostname, [
-        ...step.environment,
-        ...prepared.environment,
-      ]),
+      config: stepConfig(step, network.hostname, [...step.environment, ...prepared.environment]),
       hostConfig,
-      imageConfig: step.imageConfig,
+      imageConfig: noImage,
       rootPath,
       entrypointAndCommand: step.command,
       mounts: [...network.mounts, ...prepared.mounts],

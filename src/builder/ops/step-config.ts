@@ -3,17 +3,20 @@ import {
   emptyHostConfig,
   type ContainerConfig,
   type HostConfig,
-  type ImageRunConfig,
 } from '../../spec/index.ts';
 import type { BuildLimits } from '../builder.ts';
 
-/** A step's container as the API would describe it: the image's configuration with this command. */
-export function stepConfig(config: ImageRunConfig, hostname: string, environment: string[]): ContainerConfig {
+/** A step's container as the API would describe it. */
+export function stepConfig(
+  step: { user: string; workingDirectory: string },
+  hostname: string,
+  environment: string[],
+): ContainerConfig {
   return emptyContainerConfig({
     Hostname: hostname,
-    User: config.User ?? '',
+    User: step.user,
     Env: environment,
-    WorkingDir: config.WorkingDir ?? '',
+    WorkingDir: step.workingDirectory,
   });
 }
 

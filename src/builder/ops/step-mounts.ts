@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -15,13 +14,14 @@ import type { RuntimeMount } from '../../spec/index.ts';
 import { unmountFlags, type Syscall } from '../../sys/index.ts';
 import type { SshAgent } from '../builder.ts';
 import { AgentSocket } from './agent-socket.ts';
+import type { CacheMounts } from './cache-mounts.ts';
 import { realPathIn } from './real-path.ts';
 import type { StepMount } from './run-mounts.ts';
 
 /** Where the mounts of a step get their content from. */
 export interface MountSources {
-  /** Root of the tree of a `from`, '' for the context. */
-  tree: (from: string) => Promise<string>;
+  /** Root of the files that a mount, by its index, is of. */
+  tree: (mount: number) => Promise<string>;
   secrets: ReadonlyMap<string, Uint8Array>;
   ssh: ReadonlyMap<string, SshAgent>;
   cache: CacheMounts;
@@ -32,7 +32,8 @@ export interface MountSources {
 export class StepMounts {
   readonly #mounts: readonly StepMount[];
   readonly #sources: MountSources;
-  readonly #trees = new Map<string, string>();
+  readonly #trees = new Map<number, string>();
+  readonly #caches = new Map<number, string>();
   readonly #undo: (() => void)[] = [];
   readonly #workingDirectory: string;
 
@@ -42,7 +43,7 @@ export class StepMounts {
     this.#workingDirectory = workingDirectory;
   }
 
-  /** Finds the trees and waits for locked caches. */
+  /** Finds the files and takes the caches, waiting for locked ones. */
   static async open(
     mounts: readonly StepMount[],
     sources: MountSources,
@@ -51,18 +52,35 @@ export class StepMounts {
   ): Promise<StepMounts> {
     const step = new StepMounts(mounts, sources, workingDirectory);
     try {
-      for (const mount of mounts) {
-        if (mount.kind === 'bind' || (mount.kind === 'cache' && mount.from !== '')) {
-          step.#trees.set(mount.from, await sources.tree(mount.from));
-        }
-        if (mount.kind === 'cache' && mount.sharing === 'locked') {
-          step.#undo.push(await sources.cache.lock(mount.id, signal));
-        }
+      for (const [index, mount] of mounts.entries()) {
+        if (mount.kind === 'bind') step.#trees.set(index, await sources.tree(index));
       }
+      await step.#takeCaches(signal);
       return step;
     } catch (error) {
       step.close();
       throw error;
+    }
+  }
+
+  /** In the order of their ids, so that no two steps wait for each other; one that is mounted twice is taken once. */
+  async #takeCaches(signal: AbortSignal): Promise<void> {
+    const caches = [...this.#mounts.entries()].flatMap(([index, mount]) =>
+      mount.kind === 'cache' ? [{ index, mount }] : [],
+    );
+    const taken = new Map<string, string>();
+    for (const { index, mount } of caches.toSorted((a, b) => (a.mount.id < b.mount.id ? -1 : 1))) {
+      const known = mount.sharing === 'private' ? undefined : taken.get(mount.id);
+      if (known !== undefined) {
+        this.#caches.set(index, known);
+        continue;
+      }
+      const tree = mount.from === '' ? '' : await this.#sources.tree(index);
+      const seed = tree === '' ? '' : `${tree}/${realPathIn(tree, mount.source || '/')}`;
+      const { path, release } = await this.#sources.cache.take(mount, seed, signal);
+      this.#undo.push(release);
+      this.#caches.set(index, path);
+      taken.set(mount.id, path);
     }
   }
 
@@ -103,9 +121,9 @@ export class StepMounts {
         const size = mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`];
         mounts.push({ destination, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', ...size] });
       } else if (mount.kind === 'cache') {
-        mounts.push(bind(destination, this.#cache(mount), !mount.readOnly));
+        mounts.push(bind(destination, this.#caches.get(index) ?? '', !mount.readOnly));
       } else {
-        mounts.push(bind(destination, this.#bindSource(mount, place), mount.writable));
+        mounts.push(bind(destination, this.#bindSource(index, mount, place), mount.writable));
       }
     }
     return { mounts, environment };
@@ -145,15 +163,8 @@ export class StepMounts {
     this.#undo.push(() => syscall.unmount(path, unmountFlags.detach));
   }
 
-  #cache(mount: Extract<StepMount, { kind: 'cache' }>): string {
-    const { cache } = this.#sources;
-    const { path, release } = cache.directory(mount);
-    this.#undo.push(release);
-    return path;
-  }
-
-  #bindSource(mount: Extract<StepMount, { kind: 'bind' }>, place: string): string {
-    const tree = this.#trees.get(mount.from) ?? '';
+  #bindSource(index: number, mount: Extract<StepMount, { kind: 'bind' }>, place: string): string {
+    const tree = this.#trees.get(index) ?? '';
     const real = realPathIn(tree, mount.source);
     const source = real === '' ? tree : `${tree}/${real}`;
     if (!existsSync(source)) {
@@ -187,53 +198,4 @@ function noAgent(id: string): EngineError {
 
 function bind(destination: string, source: string, writable: boolean): RuntimeMount {
   return { destination, type: 'bind', source, options: ['rbind', writable ? 'rw' : 'ro', 'rprivate'] };
-}
-
-/** The directories behind `--mount=type=cache`, kept between builds. */
-export class CacheMounts {
-  readonly #directory: string;
-  readonly #locks = new Map<string, Promise<void>>();
-  /** Private ones in use. */
-  readonly #inUse = new Set<string>();
-
-  constructor(directory: string) {
-    this.#directory = directory;
-  }
-
-  /** Waits for a `sharing=locked` cache. @returns its release */
-  async lock(id: string, signal: AbortSignal): Promise<() => void> {
-    for (let held = this.#locks.get(id); held !== undefined; held = this.#locks.get(id)) {
-      await held;
-      signal.throwIfAborted();
-    }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#locks.set(id, promise);
-    return () => {
-      this.#locks.delete(id);
-      resolve();
-    };
-  }
-
-  directory(mount: { id: string; sharing: string; mode: number; uid: number; gid: number }): {
-    path: string;
-    release: () => void;
-  } {
-    const name = createHash('sha256').update(mount.id).digest('hex').slice(0, 32);
-    for (let copy = 0; ; copy += 1) {
-      const path = `${this.#directory}/${name}${copy === 0 ? '' : `-${copy}`}`;
-      if (mount.sharing === 'private' && this.#inUse.has(path)) continue;
-      this.#inUse.add(path);
-      if (!existsSync(path)) {
-        mkdirSync(path, { recursive: true });
-        chmodSync(path, mount.mode);
-        chownSync(path, mount.uid, mount.gid);
-      }
-      return { path, release: () => this.#inUse.delete(path) };
-    }
-  }
-
-  /** Removes all that no step uses. */
-  clear(): void {
-    rmSync(this.#directory, { recursive: true, force: true });
-  }
 }

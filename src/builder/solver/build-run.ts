@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { EngineError } from '../../errors/index.ts';
 import type { Image } from '../../images/index.ts';
 import {
@@ -7,64 +6,50 @@ import {
   parseReference,
   withDefaultTag,
   type Digest,
-  type ImageConfig,
   type Platform,
 } from '../../spec/index.ts';
-import type { BuildRequest } from '../builder.ts';
-import { digestOfTexts, type BuildContext } from '../context/build-context.ts';
+import type { BuildRequest, NamedContext } from '../builder.ts';
+import type { BuildContext } from '../context/build-context.ts';
 import { NamedContexts } from '../context/named-contexts.ts';
 import { readDockerfile } from '../dockerfile/instructions/read-dockerfile.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instructions/instruction.ts';
 import { parseInstruction } from '../dockerfile/instructions/parse-instruction.ts';
 import { locate } from '../dockerfile/location.ts';
 import { parseDockerfile } from '../dockerfile/parser/parse.ts';
+import { applyConfig, defaultShell, nextWorkingDirectory } from '../graph/apply-config.ts';
+import { copyVertex, directoryVertex } from '../graph/copy-vertex.ts';
+import type { Vertex } from '../graph/operation.ts';
 import { parsePlatform, planBuild, stageOfFrom, type BuildPlan, type PlannedStage } from '../graph/plan.ts';
-import { viewImage, type ImageView } from '../ops/image-view.ts';
-import type { CacheMounts } from '../ops/step-mounts.ts';
-import type { BuilderOptions, BuilderParts } from '../parts.ts';
+import { runVertex } from '../graph/run-vertex.ts';
+import { StageState } from '../graph/stage.ts';
 import { StepNames } from '../progress/step-names.ts';
-import type { BuildTrace } from '../progress/trace.ts';
-import { applyConfig, defaultShell } from './apply-config.ts';
-import type { BuildCache } from './cache.ts';
-import { contextStep } from './context-step.ts';
-import { copyStep } from './copy-step.ts';
-import { runStep } from './run-step.ts';
-import { StageState } from './stage.ts';
-import type { StepMaker } from './step-maker.ts';
-import { workdirStep } from './workdir-step.ts';
+import type { BuildTrace, TracedStep } from '../progress/trace.ts';
+import { OrderedOutput, type StepOutput } from './ordered-output.ts';
+import { BuildSession, type BuildServices, type VertexObserver } from './session.ts';
+import { StageReport, type ReportedStage } from './stage-report.ts';
 
-/** What all builds of a builder share. */
-export interface BuildServices {
-  parts: BuilderParts;
-  options: BuilderOptions;
-  cache: BuildCache;
-  cacheMounts: CacheMounts;
-  maker: StepMaker;
-}
+/** The name of the build's own context among its local sources. */
+const CONTEXT = '';
 
-/** Bytes of a key's beginning that change when keys are made otherwise. */
-const KEY_VERSION = 'step-1';
-
-/** One build: the stages that are needed, one after the other. */
+/** One build: the Dockerfile compiled to a graph, solved, and the image of it. */
 export class BuildRun {
-  readonly services: BuildServices;
+  readonly session: BuildSession;
   readonly request: BuildRequest;
-  readonly context: BuildContext;
-  readonly signal: AbortSignal;
   readonly trace: BuildTrace;
-  /** Contents of files hashed so far. */
-  readonly hashed = new Map<string, string>();
+  readonly #services: BuildServices;
   readonly #file: Dockerfile;
   readonly #plan: BuildPlan;
   readonly #names: StepNames;
   readonly #named: NamedContexts;
   readonly #platformArgs: ReadonlyMap<string, string>;
   readonly #platform: Platform;
-  readonly #results = new Map<number, StageState>();
-  readonly #views = new Map<string, ImageView>();
-  readonly #viewDirectory: string;
-  #step = 0;
-  #directories = 0;
+  readonly #output: OrderedOutput;
+  /** Of each stage that is shown, for FROM and for its instructions. */
+  readonly #outputs = new Map<number, StepOutput[]>();
+  readonly #stages = new Map<number, Promise<StageState>>();
+  readonly #reports = new Map<StageState, Promise<ReportedStage>>();
+  readonly #images = new Map<string, Promise<Image>>();
+  readonly #sources = new Map<string, Vertex>();
   readonly #usedArgs = new Set<string>();
 
   constructor(
@@ -73,19 +58,21 @@ export class BuildRun {
     context: BuildContext,
     options: { directory: string; signal: AbortSignal; trace: BuildTrace },
   ) {
-    this.services = services;
+    this.#services = services;
     this.request = request;
-    this.context = context;
-    this.signal = options.signal;
     this.trace = options.trace;
-    this.#viewDirectory = options.directory;
+    this.session = new BuildSession(services, request, {
+      ...options,
+      locals: new Map([[CONTEXT, context.directory]]),
+    });
     this.#named = new NamedContexts(request.namedContexts, {
       directory: options.directory,
       sentDirectory: context.sentDirectory,
       syscall: services.parts.syscall,
       limits: services.options.archiveLimits ?? {},
-      signal: options.signal,
+      signal: this.session.signal,
     });
+    this.#output = new OrderedOutput((text) => this.say(text));
     this.#file = readDockerfile(context.dockerfile, context.dockerfileName);
     const machine = services.options.platform;
     this.#platform = parsePlatform(request.platform ?? '', machine);
@@ -117,104 +104,87 @@ export class BuildRun {
     return this.request.buildArgs ?? {};
   }
 
-  get escape(): '\\' | '`' {
-    return this.#file.escape;
-  }
-
-  get stages(): BuildPlan['stages'] {
-    return this.#plan.stages;
-  }
-
   say(text: string): void {
     if (this.request.quiet !== true) this.request.onMessage?.({ stream: text });
   }
 
   async run(): Promise<Image> {
     for (const warning of this.#file.warnings) this.say(`\u001b[91m${warning}\u001b[0m`);
+    this.#announce();
+    try {
+      const needed = await Promise.all(this.#plan.needed.map((planned) => this.#stage(planned)));
+      const reports = await Promise.all(needed.map((state) => this.#report(state)));
+      const target = reports[needed.findIndex(({ index }) => index === this.#plan.target)];
+      if (target === undefined || target.state.isEmpty) {
+        throw new EngineError('internal', 'No image was generated. Is your Dockerfile empty?');
+      }
+      const image = await this.#image(target);
+      this.#output.reveal();
+      this.request.onMessage?.({ aux: { ID: image.id } });
+      this.#warnOfUnusedArgs();
+      return image;
+    } catch (error) {
+      this.session.fail(error);
+      // What this build alone waits for is gone then, and what it was doing has been shown.
+      await Promise.allSettled([...this.#stages.values(), ...this.#reports.values()]);
+      await Promise.allSettled(this.session.results.values());
+      this.#output.reveal();
+      throw error;
+    }
+  }
+
+  /** The places of all steps in what is shown: in the order of the file, whatever is done first. */
+  #announce(): void {
+    let step = 0;
+    const open = (original: string): StepOutput => {
+      step += 1;
+      const output = this.#output.open();
+      const text = `Step ${step}/${this.#plan.steps} : ${original}`;
+      return announced(output, text);
+    };
     for (const { original, name } of this.#file.metaArgs) {
-      this.#announce(original);
+      const output = open(original);
+      output.say('');
+      output.close();
       this.#usedArgs.add(name);
     }
-    for (const planned of this.#plan.needed) await this.#stage(planned);
-    const image = this.#results.get(this.#plan.target)?.image ?? null;
-    if (image === null) {
-      throw new EngineError('internal', 'No image was generated. Is your Dockerfile empty?');
+    for (const { index, stage } of this.#plan.needed) {
+      this.#outputs.set(index, [
+        open(stage.original),
+        ...stage.instructions.map(({ original }) => open(original)),
+      ]);
     }
-    this.#warnOfUnusedArgs();
-    return image;
   }
 
-  /** Views of images made for COPY and mounts. */
-  close(): void {
-    for (const view of this.#views.values()) view.close();
-    this.#views.clear();
-  }
-
-  /** The root of the tree that a `--from` names; '' is the context. */
-  async tree(stageIndex: number, from: string): Promise<{ path: string; isContext: boolean }> {
-    if (from === '') return { path: this.context.directory, isContext: true };
-    const named = stageOfFrom(this.#file.stages, stageIndex, from) === undefined && this.#named.find(from);
-    if (named && named.kind !== 'image') {
-      return { path: await this.#named.directory(from, named), isContext: true };
+  /** Compiles a stage. */
+  #stage(planned: PlannedStage): Promise<StageState> {
+    let state = this.#stages.get(planned.index);
+    if (state === undefined) {
+      state = this.#compile(planned);
+      this.#stages.set(planned.index, state);
+      state.catch(() => undefined);
     }
-    const image = named
-      ? await this.#image(named.name, undefined)
-      : await this.#imageOfFrom(stageIndex, from);
-    const key = image?.id ?? 'scratch';
-    let view = this.#views.get(key);
-    if (view === undefined) {
-      view = viewImage(image, `${this.#viewDirectory}/view-${this.#views.size}`, this.services.parts);
-      this.#views.set(key, view);
-    }
-    return { path: view.path, isContext: false };
+    return state;
   }
 
-  async #imageOfFrom(stageIndex: number, from: string): Promise<Image | null> {
-    const stage = stageOfFrom(this.#file.stages, stageIndex, from);
-    if (stage === undefined) {
-      try {
-        return await this.#image(from, undefined);
-      } catch (error) {
-        throw new EngineError(
-          'invalid-parameter',
-          `invalid from flag value ${from}: ${(error as Error).message}`,
-          {
-            cause: error,
-          },
-        );
-      }
-    }
-    const planned = this.#plan.stages[stage];
-    // A trigger of a base image may name a stage that nothing else needs.
-    if (!this.#results.has(stage) && planned !== undefined) await this.#stage(planned);
-    return this.#results.get(stage)?.image ?? null;
-  }
-
-  #announce(original: string): void {
-    this.#step += 1;
-    this.say(`Step ${this.#step}/${this.#plan.steps} : ${original}`);
-    this.say('\n');
-  }
-
-  async #stage(planned: PlannedStage): Promise<void> {
-    this.signal.throwIfAborted();
+  async #compile(planned: PlannedStage): Promise<StageState> {
     const { stage, index } = planned;
-    this.#announce(stage.original);
-    const state = await this.#traceBase(planned, () => this.#begin(planned));
-    this.#results.set(index, state);
-    const triggers = state.image === null ? [] : (state.config.OnBuild ?? []);
+    const [output = silent, ...outputs] = this.#outputs.get(index) ?? [];
+    const state = await this.#traceBase(planned, () => this.#begin(planned, output));
+    const triggers = state.config.OnBuild ?? [];
     if (triggers.length > 0) await this.#triggers(state, triggers);
-    this.say(` ---> ${shortId(state.image)}\n`);
-    for (const instruction of stage.instructions) {
-      this.signal.throwIfAborted();
-      this.#announce(instruction.original);
-      const before = state.image;
-      await this.#traced(state, instruction);
-      if (state.image !== null && (state.image !== before || before !== null)) {
-        this.say(` ---> ${shortId(state.image)}\n`);
+    for (const [at, instruction] of stage.instructions.entries()) {
+      this.session.signal.throwIfAborted();
+      try {
+        await this.#instruction(state, instruction, outputs[at]);
+      } catch (error) {
+        // Those in front of it would have been shown by now.
+        for (const shown of [output, ...outputs.slice(0, at + 1)]) shown.say('');
+        locate(error, instruction);
+        throw error;
       }
     }
-    if (state.image !== null) this.request.onMessage?.({ aux: { ID: state.image.id } });
+    return state;
   }
 
   async #traceBase(planned: PlannedStage, begin: () => Promise<StageState>): Promise<StageState> {
@@ -222,56 +192,200 @@ export class BuildRun {
       const name = this.#names.ofBase(planned);
       return name === undefined ? await begin() : await this.trace.during(name, begin);
     } catch (error) {
+      this.#outputs.get(planned.index)?.[0]?.say('');
       locate(error, planned.stage);
       throw error;
     }
   }
 
-  /** An instruction with its place in the file on what goes wrong, and as a step of its own when it makes files. */
-  async #traced(state: StageState, instruction: Instruction): Promise<void> {
-    const name = this.#names.of(state.index, instruction);
-    state.traced = name === undefined ? undefined : this.trace.begin(name);
-    try {
-      await this.#instruction(state, instruction);
-      state.traced?.end();
-    } catch (error) {
-      locate(error, instruction);
-      state.traced?.end(error);
-      throw error;
+  async #begin({ base, platform, index, stage }: PlannedStage, output: StepOutput): Promise<StageState> {
+    const wanted =
+      platform === '' ? this.#platform : parsePlatform(platform, this.#services.options.platform);
+    const common = {
+      index,
+      output,
+      platform: wanted,
+      ignoresCache: this.#ignoresCache(stage.name),
+      buildArgs: this.buildArgs,
+      escape: this.#file.escape,
+    };
+    if (base.kind === 'stage') {
+      const planned = this.#plan.stages[base.index];
+      if (planned === undefined) throw new EngineError('internal', `there is no stage ${base.index}`);
+      const from = await this.#stage(planned);
+      return new StageState({ ...common, image: from.image, base: from, vertex: from.vertex });
+    }
+    if (base.kind === 'scratch') return new StageState({ ...common, image: null, vertex: null });
+    const isOpen = platform === '' && (this.request.platform ?? '') === '';
+    const named = base.kind === 'context' ? this.#named.find(base.name) : undefined;
+    if (named !== undefined && named.kind !== 'image') {
+      const state = new StageState({ ...common, image: null, vertex: null });
+      const source = await this.#contextVertex(base.name, named);
+      const vertex = directoryVertex(source, source.name);
+      state.step({ vertex, createdBy: (what) => `COPY ${what} in /`, output: undefined });
+      return state;
+    }
+    const image = await this.#findImage(named?.name ?? base.name, isOpen ? undefined : wanted);
+    return new StageState({ ...common, image, vertex: this.#imageVertex(image) });
+  }
+
+  #ignoresCache(stage: string): boolean {
+    if (this.request.noCache === true) return true;
+    const names = this.request.noCacheFilter ?? [];
+    return stage !== '' && names.some((name) => name.toLowerCase() === stage);
+  }
+
+  async #triggers(state: StageState, triggers: readonly string[]): Promise<void> {
+    state.output.say(`# Executing ${triggers.length} build trigger${triggers.length === 1 ? '' : 's'}\n`);
+    state.dropTriggers();
+    for (const trigger of triggers) {
+      const [node] = parseDockerfile(trigger).nodes;
+      if (node === undefined) continue;
+      await this.#instruction(state, parseInstruction(node, this.#file.escape), undefined);
     }
   }
 
-  async #begin({ base, platform, index }: PlannedStage): Promise<StageState> {
-    const wanted = platform === '' ? this.#platform : parsePlatform(platform, this.services.options.platform);
-    const common = { index, platform: wanted, buildArgs: this.buildArgs, escape: this.escape };
-    if (base.kind === 'stage') {
-      const from = this.#results.get(base.index);
-      if (from === undefined) throw new EngineError('internal', `stage ${base.index} is not built`);
-      const state = new StageState({ ...common, image: from.image, key: from.key });
-      state.busted = from.busted;
-      return state;
+  async #instruction(
+    state: StageState,
+    instruction: Instruction,
+    output: StepOutput | undefined,
+  ): Promise<void> {
+    const name = this.#names.of(state.index, instruction) ?? instruction.original;
+    const sourceOf = (from: string): Promise<Vertex | null> => this.#sourceOf(state.index, from);
+    const observe = (vertex: Vertex): void =>
+      this.session.observe(vertex, this.#observer(name, output ?? state.output, instruction));
+    switch (instruction.kind) {
+      case 'run': {
+        const { vertex, createdBy } = await runVertex(state, instruction, {
+          name,
+          networkMode: this.request.networkMode ?? '',
+          extraHosts: this.request.extraHosts ?? [],
+          sourceOf,
+        });
+        observe(vertex);
+        state.step({ vertex, createdBy: () => createdBy, output });
+        return;
+      }
+      case 'copy':
+      case 'add': {
+        const { vertex, work, createdBy } = await copyVertex(state, instruction, { name, sourceOf });
+        observe(work);
+        const { config } = state;
+        state.step({ vertex, createdBy: (source) => nopText(config, createdBy(source)), output });
+        return;
+      }
+      case 'workdir': {
+        const path = nextWorkingDirectory(state.config, state.expand(instruction.value));
+        const vertex: Vertex = {
+          operation: { kind: 'file', action: { kind: 'mkdir', path } },
+          inputs: [state.vertex],
+          ignoresCache: state.ignoresCache,
+          name,
+        };
+        observe(vertex);
+        const text = nopText(state.config, `WORKDIR ${path}`);
+        state.step({
+          vertex,
+          createdBy: () => text,
+          config: { ...state.config, WorkingDir: path },
+          output,
+        });
+        return;
+      }
+      case 'arg': {
+        const texts: string[] = [];
+        for (const { name: arg, value } of instruction.pairs) {
+          this.#usedArgs.add(arg);
+          const given = value === undefined ? undefined : state.expand(value);
+          state.declare(arg, given ?? this.#plan.metaArgs.get(arg) ?? this.#platformArgs.get(arg));
+          texts.push(given === undefined ? arg : `${arg}=${given}`);
+        }
+        const text = nopText(state.config, ` ARG ${texts.join(' ')}`);
+        state.step({ createdBy: () => text, output });
+        return;
+      }
+      default: {
+        const { config, text, author } = applyConfig(instruction, {
+          config: state.config,
+          cmdSet: state.cmdSet,
+          expand: (word) => state.expand(word),
+          expandWords: (word) => state.expandWords(word),
+        });
+        if (instruction.kind === 'cmd') state.cmdSet = true;
+        const shown = nopText(config, text);
+        state.step({
+          createdBy: () => shown,
+          config,
+          ...(author === undefined ? {} : { author }),
+          output,
+        });
+      }
     }
-    if (base.kind === 'scratch') {
-      const key = digestOfTexts([KEY_VERSION, 'scratch', wanted.os, wanted.architecture]);
-      return new StageState({ ...common, image: null, key });
+  }
+
+  /** What `--from` means: '' is the context. */
+  async #sourceOf(stageIndex: number, from: string): Promise<Vertex | null> {
+    if (from === '') return this.#localVertex(CONTEXT);
+    const stage = stageOfFrom(this.#file.stages, stageIndex, from);
+    const planned = stage === undefined ? undefined : this.#plan.stages[stage];
+    // A trigger of a base image may name a stage that nothing else needs.
+    if (planned !== undefined) return (await this.#stage(planned)).vertex;
+    const named = this.#named.find(from);
+    if (named !== undefined && named.kind !== 'image') return await this.#contextVertex(from, named);
+    try {
+      return this.#imageVertex(await this.#findImage(named?.name ?? from, undefined));
+    } catch (error) {
+      const why = (error as Error).message;
+      throw new EngineError('invalid-parameter', `invalid from flag value ${from}: ${why}`, { cause: error });
     }
-    const named = base.kind === 'context' ? this.#named.find(base.name) : undefined;
-    if (named !== undefined && named.kind !== 'image') {
-      const key = digestOfTexts([KEY_VERSION, 'context', wanted.os, wanted.architecture]);
-      const state = new StageState({ ...common, image: null, key });
-      await contextStep(this, state, await this.#named.directory(base.name, named));
-      return state;
-    }
-    const image = await this.#image(
-      named?.name ?? base.name,
-      platform === '' && (this.request.platform ?? '') === '' ? undefined : wanted,
-    );
-    return new StageState({ ...common, image, key: digestOfTexts([KEY_VERSION, 'image', image.id]) });
+  }
+
+  async #contextVertex(name: string, context: Exclude<NamedContext, { kind: 'image' }>): Promise<Vertex> {
+    const directory = await this.#named.directory(name, context);
+    this.session.addLocal(directory, directory);
+    return this.#localVertex(directory);
+  }
+
+  #localVertex(name: string): Vertex {
+    return this.#source(`local ${name}`, {
+      operation: { kind: 'source', from: 'local', name },
+      inputs: [],
+      ignoresCache: false,
+      name: name === CONTEXT ? '[internal] load build context' : `[context ${name}] load from client`,
+    });
+  }
+
+  #imageVertex(image: Image): Vertex {
+    return this.#source(image.id, {
+      operation: { kind: 'source', from: 'image', imageId: image.id },
+      inputs: [],
+      ignoresCache: false,
+      name: `FROM ${image.id}`,
+    });
+  }
+
+  /** The same source is one vertex. */
+  #source(key: string, vertex: Vertex): Vertex {
+    const known = this.#sources.get(key);
+    if (known !== undefined) return known;
+    this.#sources.set(key, vertex);
+    return vertex;
   }
 
   /** @param platform the image must be of; undefined: whatever is here */
-  async #image(name: string, platform: Platform | undefined): Promise<Image> {
-    const { images } = this.services.parts;
+  #findImage(name: string, platform: Platform | undefined): Promise<Image> {
+    const key = `${name} ${platform === undefined ? '' : JSON.stringify(platform)}`;
+    let image = this.#images.get(key);
+    if (image === undefined) {
+      image = this.#fetchImage(name, platform);
+      this.#images.set(key, image);
+      image.catch(() => undefined);
+    }
+    return image;
+  }
+
+  async #fetchImage(name: string, platform: Platform | undefined): Promise<Image> {
+    const { images } = this.#services.parts;
     const isId = /^(?:sha256:)?[0-9a-f]{12,64}$/.test(name) && images.has(name);
     if (!isId && (this.request.pull === true || !images.has(name, platform))) {
       await this.#pull(name, platform);
@@ -299,10 +413,10 @@ export class BuildRun {
       throw new EngineError('invalid-parameter', 'invalid reference format', { cause: error });
     }
     const credentials = this.request.credentials?.(reference.domain);
-    await this.services.parts.images.pull(formatReference(reference), {
+    await this.#services.parts.images.pull(formatReference(reference), {
       ...(platform === undefined ? {} : { platform }),
       ...(credentials === undefined ? {} : { credentials }),
-      signal: this.signal,
+      signal: this.session.signal,
       onProgress: ({ aux, ...progress }) => {
         void aux;
         if (this.request.quiet !== true) this.request.onMessage?.(progress);
@@ -310,75 +424,50 @@ export class BuildRun {
     });
   }
 
-  async #triggers(state: StageState, triggers: readonly string[]): Promise<void> {
-    this.say(`# Executing ${triggers.length} build trigger${triggers.length === 1 ? '' : 's'}\n`);
-    state.imageConfig = { ...state.imageConfig, config: { ...state.config, OnBuild: null } };
-    for (const trigger of triggers) {
-      const [node] = parseDockerfile(trigger).nodes;
-      if (node === undefined) continue;
-      await this.#instruction(state, parseInstruction(node, this.escape));
+  /** Solves a stage's steps and shows them. */
+  #report(state: StageState): Promise<ReportedStage> {
+    let report = this.#reports.get(state);
+    if (report === undefined) {
+      const base = state.base === undefined ? undefined : this.#report(state.base);
+      report = new StageReport(this.session, state, base).run();
+      this.#reports.set(state, report);
+      report.catch(() => undefined);
     }
+    return report;
   }
 
-  async #instruction(state: StageState, instruction: Instruction): Promise<void> {
-    switch (instruction.kind) {
-      case 'run':
-        await runStep(this, state, instruction);
-        return;
-      case 'copy':
-      case 'add':
-        await copyStep(this, state, instruction);
-        return;
-      case 'workdir':
-        await workdirStep(this, state, instruction.value);
-        return;
-      case 'arg': {
-        const texts: string[] = [];
-        for (const { name, value } of instruction.pairs) {
-          this.#usedArgs.add(name);
-          const given = value === undefined ? undefined : state.expand(value);
-          state.declare(name, given ?? this.#plan.metaArgs.get(name) ?? this.#platformArgs.get(name));
-          texts.push(given === undefined ? name : `${name}=${given}`);
+  async #image({ state, stack, history }: ReportedStage): Promise<Image> {
+    const config = { ...state.imageConfig, history };
+    const created = history.at(-1)?.created;
+    if (created !== undefined) config.created = created;
+    delete config.comment;
+    return await this.#services.parts.images.trees.image(stack, config);
+  }
+
+  #observer(name: string, output: StepOutput, instruction: Instruction): VertexObserver {
+    let traced: TracedStep | undefined;
+    const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+    return {
+      begin: () => {
+        traced = this.trace.begin(name);
+        output.say('');
+      },
+      output: (said) => {
+        if (said.kind === 'note') {
+          output.say(said.text);
+          return;
         }
-        await this.metadata(state, ` ARG ${texts.join(' ')}`, state.config, {});
-        return;
-      }
-      default: {
-        const { config, text, author } = applyConfig(instruction, {
-          config: state.config,
-          cmdSet: state.cmdSet,
-          expand: (word) => state.expand(word),
-          expandWords: (word) => state.expandWords(word),
-        });
-        if (instruction.kind === 'cmd') state.cmdSet = true;
-        await this.metadata(state, text, config, author === undefined ? {} : { author });
-      }
-    }
-  }
-
-  /** A step that changes the configuration alone. @param text as in history, behind `#(nop)` */
-  async metadata(
-    state: StageState,
-    text: string,
-    config: ImageConfig['config'],
-    more: Partial<ImageConfig>,
-  ): Promise<void> {
-    await this.services.maker.step(this, state, {
-      createdBy: nopText(config, text),
-      inputs: [JSON.stringify(config), JSON.stringify(more)],
-      config: { ...state.imageConfig, ...more, config: config ?? {} },
-      makeLayer: undefined,
-    });
-  }
-
-  /** A path of its own below the build's directory, on the file system of the layers. */
-  newDirectory(name: string): string {
-    this.#directories += 1;
-    return `${this.#viewDirectory}/${name}-${this.#directories}`;
-  }
-
-  newId(): string {
-    return randomBytes(32).toString('hex');
+        traced?.log(said.kind, said.chunk);
+        const text = decoders[said.kind].decode(said.chunk, { stream: true });
+        // Standard error in bright red, as Docker's classic builder shows it.
+        if (text !== '') output.say(said.kind === 'stdout' ? text : `\u001b[91m${text}\u001b[0m`);
+      },
+      cached: () => traced?.cached(),
+      end: (error) => {
+        if (error !== undefined) locate(error, instruction);
+        traced?.end(error);
+      },
+    };
   }
 
   #warnOfUnusedArgs(): void {
@@ -392,13 +481,27 @@ export class BuildRun {
   }
 }
 
-/** As history shows a step that ran nothing. */
-export function nopText(config: ImageConfig['config'], text: string): string {
-  return `${(config?.Shell ?? defaultShell).join(' ')} #(nop) ${text}`;
+const silent: StepOutput = { say: () => undefined, close: () => undefined };
+
+/** Shows `text` and a line's end, as two messages, before whatever is said first; not at all when nothing is. */
+function announced(output: StepOutput, text: string): StepOutput {
+  let isAnnounced = false;
+  return {
+    say(said) {
+      if (!isAnnounced) {
+        isAnnounced = true;
+        output.say(text);
+        output.say('\n');
+      }
+      if (said !== '') output.say(said);
+    },
+    close: () => output.close(),
+  };
 }
 
-export function shortId(image: Image | null): string {
-  return image === null ? '' : shortDigest(image.id);
+/** As history shows a step that ran nothing. */
+function nopText(config: { Shell?: string[] | null }, text: string): string {
+  return `${(config.Shell ?? defaultShell).join(' ')} #(nop) ${text}`;
 }
 
 export function shortDigest(digest: Digest): string {

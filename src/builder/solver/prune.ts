@@ -1,44 +1,89 @@
-import type { Images } from '../../images/index.ts';
-import type { Builder } from '../builder.ts';
-import type { BuildCache } from './cache.ts';
+import { statfsSync } from 'node:fs';
+import type { CachePrune } from '../builder.ts';
+import { cacheUsage, type UsedCache } from './cache-usage.ts';
+import type { BuildServices } from './session.ts';
 
 /**
- * Forgets cache records, and removes the images behind them that have no name: those that nothing is based on first.
- * Without `all`, records behind named images are kept, so that these can be built again quickly.
+ * Forgets cache records, the longest unused first, with the files that nothing else needs. Without `all` those whose files
+ * an image has are kept, so that it can be built again quickly; those that a build works on are kept in any case. The rules of
+ * space are BuildKit's: down to `maxUsedBytes`, further where the disk has less than `minFreeBytes` free, but never below
+ * `reservedBytes`.
  */
 export async function pruneCache(
-  cache: BuildCache,
-  images: Images,
-  options: Parameters<Builder['prune']>[0],
-): ReturnType<Builder['prune']> {
-  cache.sweep();
-  const kept = new Set<string>();
-  if (!options.all) {
-    // What a named image was made from, step by step.
-    for (const image of images.list()) {
-      if (image.tags.length === 0 && image.digests.length === 0) continue;
-      for (let id: string = image.id; id !== '' && images.has(id); id = images.get(id).parent) kept.add(id);
+  services: BuildServices,
+  options: CachePrune,
+): Promise<{ ids: string[]; spaceReclaimedBytes: number }> {
+  const { cache, cacheMounts, parts } = services;
+  const usage = await cacheUsage({ cache, cacheMounts, images: parts.images });
+  let leftBytes = usage.reduce((sum, record) => sum + (record.isShared ? 0 : record.sizeBytes), 0);
+  const keepBytes = bytesToKeep(leftBytes, options, services.options.dataRoot);
+  const ids: string[] = [];
+  let spaceReclaimedBytes = 0;
+  const isOver = (): boolean => keepBytes === undefined || leftBytes > keepBytes;
+  const steps: string[] = [];
+  for (const record of usage) {
+    if (!isOver()) break;
+    if (!isCandidate(record, options)) continue;
+    if (record.mount !== undefined && !cacheMounts.remove(record.mount)) continue;
+    if (record.step !== undefined) steps.push(record.step);
+    ids.push(record.id);
+    if (!record.isShared) {
+      leftBytes -= record.sizeBytes;
+      spaceReclaimedBytes += record.sizeBytes;
     }
   }
-  const before = images.diskUsage().layersSizeBytes;
-  const candidates = cache
-    .entries()
-    .filter(
-      ([, record]) => !kept.has(record.imageId) && record.lastUsedAtMs < (options.unusedSinceMs ?? Infinity),
-    )
-    .toSorted(([, a], [, b]) => a.lastUsedAtMs - b.lastUsedAtMs);
-  const ids: string[] = [];
-  for (const [key, record] of candidates) {
-    const reclaimed = before - images.diskUsage().layersSizeBytes;
-    if (options.keepBytes !== undefined && before - reclaimed <= options.keepBytes) break;
-    cache.forget(key);
-    ids.push(key.slice(0, 25));
-    if (!images.has(record.imageId)) continue;
-    const image = images.get(record.imageId);
-    const isParent = images.list().some((other) => other.parent === image.id);
-    if (image.tags.length > 0 || isParent) continue;
-    // One that a container uses stays.
-    await images.remove(image.id, { force: false, prune: true, usedBy: () => [] }).catch(() => undefined);
+  await cache.forget(steps);
+  cache.sweep();
+  const isEverything = options.all && options.unusedSinceMs === undefined && keepBytes === undefined;
+  cache.sweepConfigs(isEverything && options.matches === undefined ? Infinity : Date.now() - STALE_MS);
+  return { ids, spaceReclaimedBytes };
+}
+
+const STALE_MS = 60 * 24 * 60 * 60 * 1000;
+
+function isCandidate(record: UsedCache, { all, unusedSinceMs = Infinity, matches }: CachePrune): boolean {
+  if (record.isInUse || record.lastUsedAtMs >= unusedSinceMs) return false;
+  if (record.isShared && !all) return false;
+  return matches?.(record) ?? true;
+}
+
+/** Undefined: nothing needs to be kept. */
+function bytesToKeep(totalBytes: number, options: CachePrune, directory: string): number | undefined {
+  const { reservedBytes = 0, maxUsedBytes = 0, minFreeBytes = 0 } = options;
+  if (reservedBytes === 0 && maxUsedBytes === 0 && minFreeBytes === 0) return undefined;
+  let keep = maxUsedBytes;
+  if (minFreeBytes > 0) {
+    const { bavail, bsize } = statfsSync(directory);
+    const missing = minFreeBytes - bavail * bsize;
+    if (maxUsedBytes === 0) keep = totalBytes;
+    if (missing > 0) keep = Math.min(keep, totalBytes - missing);
   }
-  return { ids, spaceReclaimedBytes: before - images.diskUsage().layersSizeBytes };
+  return Math.max(keep, reservedBytes);
+}
+
+const HOUR_MS = 60 * 60 * 1000;
+const GB = 1_000_000_000;
+
+/**
+ * What is removed without being asked, as BuildKit has it when nothing is configured: cache mounts that nobody used for two
+ * days, beyond 512 MB; then what is older than sixty days, what images do not need, and all, until there is room.
+ * @param diskBytes size of the disk
+ */
+export function defaultPolicy(diskBytes: number, nowMs: number): CachePrune[] {
+  const space = {
+    reservedBytes: Math.min(diskBytes * 0.1, 10 * GB),
+    maxUsedBytes: Math.min(diskBytes * 0.6, 100 * GB),
+    minFreeBytes: Math.min(diskBytes * 0.2, 20 * GB),
+  };
+  return [
+    {
+      all: false,
+      matches: ({ kind }) => kind === 'exec.cachemount',
+      unusedSinceMs: nowMs - 48 * HOUR_MS,
+      maxUsedBytes: 512 * 1_000_000,
+    },
+    { all: false, unusedSinceMs: nowMs - STALE_MS, ...space },
+    { all: false, ...space },
+    { all: true, ...space },
+  ];
 }

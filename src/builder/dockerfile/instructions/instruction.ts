@@ -36,6 +36,8 @@ export interface CopyInstruction extends Common {
   chmod: string;
   exclude: string[];
   parents: boolean;
+  /** The copy does not depend on what is below it. */
+  link: boolean;
   /** ADD: extract archives or not; undefined: local archives are, downloads are not. */
   unpack: boolean | undefined;
   checksum: string;

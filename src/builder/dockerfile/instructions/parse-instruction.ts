@@ -253,6 +253,7 @@ function copy(reader: Reader, kind: 'copy' | 'add'): CopyInstruction {
     chmod: flags.text('chmod'),
     exclude: flags.list('exclude'),
     parents: kind === 'copy' && flags.isSet('parents'),
+    link: flags.isSet('link'),
     unpack: kind === 'add' ? flags.maybe('unpack') : false,
     checksum: kind === 'add' ? flags.text('checksum') : '',
     keepGitDir: kind === 'add' && flags.isSet('keep-git-dir'),

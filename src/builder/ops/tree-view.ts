@@ -1,25 +1,24 @@
 import { mkdirSync, rmdirSync } from 'node:fs';
-import type { Image } from '../../images/index.ts';
 import type { Snapshotter } from '../../snapshots/index.ts';
+import type { ChainId } from '../../spec/index.ts';
 import { unmountFlags, type Syscall } from '../../sys/index.ts';
 
-/** The files of an image, to be read. */
-export interface ImageView {
+/** The files of a tree, to be read. */
+export interface TreeView {
   readonly path: string;
   close(): void;
 }
 
 /**
- * Shows an image's files at `target` (made here, removed by close()) without what the engine puts into containers' trees.
+ * Shows a tree's files at `target` (made here, removed by close()) without what the engine puts into containers' trees.
  * One directory alone is read where it lies.
  */
-export function viewImage(
-  image: Pick<Image, 'chainId'> | null,
+export function viewTree(
+  chainId: ChainId | null,
   target: string,
   parts: { snapshotter: Snapshotter; syscall: Syscall },
-): ImageView {
+): TreeView {
   const { snapshotter, syscall } = parts;
-  const chainId = image?.chainId ?? null;
   const layers = chainId === null ? [] : snapshotter.layerDirectories(chainId);
   const [only] = layers;
   if (only !== undefined && layers.length === 1) return { path: only, close: () => undefined };

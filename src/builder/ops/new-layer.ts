@@ -1,13 +1,12 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { packChanges } from '../../archive/index.ts';
+import type { LayerStack } from '../../images/index.ts';
 import type { Snapshotter } from '../../snapshots/index.ts';
-import { viewImage } from '../ops/image-view.ts';
-import type { BuildRun } from './build-run.ts';
-import type { StageState } from './stage.ts';
-import type { StepLayer } from './step-maker.ts';
+import type { BuildSession } from '../solver/session.ts';
+import type { NewLayer } from './prepared.ts';
 
 /** What was written to a snapshot as a layer; the snapshot goes with it. */
-export function snapshotLayer(snapshotter: Snapshotter, id: string): StepLayer {
+export function snapshotLayer(snapshotter: Snapshotter, id: string): NewLayer {
   const takes = snapshotter.takeChanges !== undefined;
   return {
     tar: snapshotter.diff(id),
@@ -18,15 +17,15 @@ export function snapshotLayer(snapshotter: Snapshotter, id: string): StepLayer {
   };
 }
 
-/** Lets `write` change a stage's files, mounted, and gives what it changed as a layer. */
+/** Lets `write` change a tree's files, mounted, and gives what it changed as a layer. */
 export async function writableTree(
-  run: BuildRun,
-  state: StageState,
+  session: BuildSession,
+  stack: LayerStack | null,
   write: (root: string) => Promise<void> | void,
-): Promise<StepLayer> {
-  const { snapshotter } = run.services.parts;
-  const id = run.newId();
-  await snapshotter.prepare(id, state.image?.chainId ?? null);
+): Promise<NewLayer> {
+  const { snapshotter } = session.services.parts;
+  const id = session.newId();
+  await snapshotter.prepare(id, stack?.chainId ?? null);
   try {
     const root = await snapshotter.mount(id, { isDiscardable: true });
     await write(root);
@@ -50,24 +49,21 @@ export interface BareLayer {
 
 /** Lets `write` make a layer from what it knows of the files below. */
 export async function bareLayer(
-  run: BuildRun,
-  state: StageState,
+  session: BuildSession,
+  stack: LayerStack | null,
   write: (layer: BareLayer) => Promise<void> | void,
-): Promise<StepLayer> {
-  const { parts } = run.services;
-  const directory = run.newDirectory('layer');
+): Promise<NewLayer> {
+  const { parts } = session.services;
+  const directory = session.newDirectory('layer');
   const remove = async (): Promise<void> => rmSync(directory, { recursive: true, force: true });
-  const chainId = state.image?.chainId ?? null;
-  const view = viewImage(state.image, run.newDirectory('below'), parts);
+  const chainId = stack?.chainId ?? null;
   try {
     mkdirSync(directory, { mode: 0o755 });
     const lowerDirectories = chainId === null ? [] : parts.snapshotter.layerDirectories(chainId);
-    await write({ directory, view: view.path, lowerDirectories });
+    await write({ directory, view: session.view(chainId), lowerDirectories });
   } catch (error) {
     await remove();
     throw error;
-  } finally {
-    view.close();
   }
   return {
     tar: packChanges(parts.syscall, directory),

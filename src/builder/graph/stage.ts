@@ -1,7 +1,8 @@
 import type { Image } from '../../images/index.ts';
 import type { ImageConfig, ImageRunConfig, Platform } from '../../spec/index.ts';
-import type { TracedStep } from '../progress/trace.ts';
 import { expandToWords, expandWord } from '../dockerfile/shell/expand.ts';
+import type { StepOutput } from '../solver/ordered-output.ts';
+import type { Vertex } from './operation.ts';
 
 /** Arguments that need no ARG, and are in neither history nor cache keys. */
 const proxyArgs = [
@@ -17,19 +18,35 @@ const proxyArgs = [
   'all_proxy',
 ];
 
-/** A stage while it is built. */
+/** One step of a stage: an instruction that changes files, or the configuration alone. */
+export interface StageStep {
+  /** What makes the stage's files from here on; undefined when only the configuration changes. */
+  vertex: Vertex | undefined;
+  /** As history shows it. `source`: what was copied, `file:<digest>`. */
+  createdBy: (source: string) => string;
+  /** The configuration behind it. */
+  config: ImageRunConfig;
+  author: string | undefined;
+  /** Where it is shown; undefined for a trigger, which is shown with the FROM that pulled it. */
+  output: StepOutput | undefined;
+}
+
+/** A stage while it is compiled: the vertex that gives its files, and what an image of it says besides them. */
 export class StageState {
   readonly index: number;
-  /** Null: nothing but an empty tree yet. */
-  image: Image | null;
-  /** Digest of all that led here. */
-  key: string;
+  /** The image that it begins with. */
+  readonly image: Image | null;
+  /** The stage that it begins with. */
+  readonly base: StageState | undefined;
+  /** Gives the files as they are now; null for none. */
+  vertex: Vertex | null;
+  readonly steps: StageStep[] = [];
+  /** Of FROM. */
+  readonly output: StepOutput;
+  readonly platform: Platform;
+  readonly ignoresCache: boolean;
   imageConfig: ImageConfig;
-  /** A step was run: those after it are not looked up, since they were made on something else. */
-  busted = false;
   cmdSet = false;
-  /** The instruction that is worked on, as progress shows it; undefined for one that makes no files. */
-  traced: TracedStep | undefined;
   readonly #args = new Map<string, string | undefined>();
   readonly #buildArgs: Readonly<Record<string, string | null>>;
   readonly #escape: '\\' | '`';
@@ -37,27 +54,35 @@ export class StageState {
   constructor(options: {
     index: number;
     image: Image | null;
-    key: string;
+    base?: StageState;
+    vertex: Vertex | null;
+    output: StepOutput;
     platform: Platform;
+    ignoresCache: boolean;
     buildArgs: Readonly<Record<string, string | null>>;
     escape: '\\' | '`';
   }) {
-    const { image, platform } = options;
+    const { image, platform, base } = options;
     this.index = options.index;
     this.image = image;
-    this.key = options.key;
+    this.base = base;
+    this.vertex = options.vertex;
+    this.output = options.output;
+    this.platform = platform;
+    this.ignoresCache = options.ignoresCache;
     this.#buildArgs = options.buildArgs;
     this.#escape = options.escape;
     const { architecture, os, variant } = platform;
-    this.imageConfig = image?.config ?? {
-      architecture,
-      os,
-      ...(variant === undefined ? {} : { variant }),
-      config: {},
-      rootfs: { type: 'layers', diff_ids: [] },
-      history: [],
-    };
-    if (image === null || (this.config.Env ?? []).every((entry) => !entry.startsWith('PATH='))) {
+    this.imageConfig = base?.imageConfig ??
+      image?.config ?? {
+        architecture,
+        os,
+        ...(variant === undefined ? {} : { variant }),
+        config: {},
+        rootfs: { type: 'layers', diff_ids: [] },
+        history: [],
+      };
+    if ((this.config.Env ?? []).every((entry) => !entry.startsWith('PATH='))) {
       this.#setConfig({
         ...this.config,
         Env: [
@@ -68,19 +93,38 @@ export class StageState {
     }
   }
 
+  /** Nothing at all yet: no image, no file, no configuration. */
+  get isEmpty(): boolean {
+    return this.image === null && this.steps.length === 0 && (this.base?.isEmpty ?? true);
+  }
+
+  /** Appends a step. */
+  step(step: {
+    vertex?: Vertex;
+    createdBy: (source: string) => string;
+    config?: ImageRunConfig;
+    author?: string;
+    output: StepOutput | undefined;
+  }): void {
+    const config = step.config ?? this.config;
+    this.#setConfig(config);
+    if (step.author !== undefined) this.imageConfig = { ...this.imageConfig, author: step.author };
+    if (step.vertex !== undefined) this.vertex = step.vertex;
+    const { vertex, createdBy, author, output } = step;
+    this.steps.push({ vertex, createdBy, config, author, output });
+  }
+
+  /** Triggers are not inherited by what uses them. */
+  dropTriggers(): void {
+    this.#setConfig({ ...this.config, OnBuild: null });
+  }
+
   get config(): ImageRunConfig {
     return this.imageConfig.config ?? {};
   }
 
   #setConfig(config: ImageRunConfig): void {
     this.imageConfig = { ...this.imageConfig, config };
-  }
-
-  /** The step's image is there: go on from it. */
-  advance(image: Image, key: string): void {
-    this.image = image;
-    this.imageConfig = image.config;
-    this.key = key;
   }
 
   /** ARG. `value` is what it has when no build argument gives one; undefined for none. */

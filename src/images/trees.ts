@@ -1,0 +1,175 @@
+import { execFile } from 'node:child_process';
+import { chainIds, type ChainId, type DiffId, type Digest, type ImageConfig } from '../spec/index.ts';
+import type { LayerRecord } from './catalog.ts';
+import { createImage } from './create-image.ts';
+import type { ImageStore } from './image-store.ts';
+import type { Image } from './images.ts';
+import type { LayerSource } from './layers.ts';
+
+/** Who holds the records that stand for trees; no id of a container looks like this. */
+export const treeHolder = 'tree';
+
+export interface TreeLayer {
+  diffId: DiffId;
+  chainId: ChainId;
+  /** Bytes of the files in it. */
+  sizeBytes: number;
+}
+
+/** A stack of layers that belongs to no image. The same layers are the same tree. */
+export interface Tree {
+  /** Names the tree as long as it is kept; no id of an image. */
+  id: Digest;
+  /** Bottom first. */
+  layers: readonly TreeLayer[];
+  /** Of the top layer; null for a tree without layers. */
+  chainId: ChainId | null;
+}
+
+/** Layers to stack more on: a tree, or an image for the files of it. */
+export type LayerStack = Tree | Image;
+
+/**
+ * Trees are what the builder makes and keeps between builds. They are not listed as images, they survive the engine, and
+ * their layers stay until the last tree and image with them is gone.
+ */
+export interface Trees {
+  get(id: Digest): Tree | undefined;
+  ids(): Digest[];
+  /** An image's layers, or its lowest `count`, kept beyond the image. */
+  keep(image: Pick<Image, 'id'>, count?: number): Promise<Tree>;
+  /** A layer tar on top; null for none. `place` as of Images.createFromLayer(). */
+  add(request: {
+    below: LayerStack | null;
+    layer: AsyncIterable<Uint8Array> | null;
+    place?: (directory: string) => Promise<boolean>;
+  }): Promise<Tree>;
+  /** The layers `from` (index) and up of `upper` on top of those of `below`, without reading a file. */
+  stack(below: LayerStack | null, upper: LayerStack, from?: number): Promise<Tree>;
+  /** An image of a tree's layers. The config's `rootfs` is made here. */
+  image(tree: LayerStack | null, config: ImageConfig): Promise<Image>;
+  /** Drops trees; unknown ids are no error. */
+  remove(ids: readonly Digest[]): Promise<void>;
+}
+
+export class LocalTrees implements Trees {
+  readonly #store: ImageStore;
+
+  constructor(store: ImageStore) {
+    this.#store = store;
+  }
+
+  get(id: Digest): Tree | undefined {
+    const { catalog } = this.#store;
+    const record = catalog.record(id);
+    if (record?.heldBy?.includes(treeHolder) !== true) return undefined;
+    const diffIds = catalog.view(id).config.rootfs.diff_ids;
+    const layers = chainIds(diffIds).map((chainId, index) => ({
+      diffId: diffIds[index] ?? chainId,
+      chainId,
+      sizeBytes: record.layers[index]?.sizeBytes ?? 0,
+    }));
+    return { id, layers, chainId: layers.at(-1)?.chainId ?? null };
+  }
+
+  ids(): Digest[] {
+    return this.#store.catalog.held().flatMap(([id, users]) => (users.includes(treeHolder) ? [id] : []));
+  }
+
+  async keep(image: Pick<Image, 'id'>, count = Infinity): Promise<Tree> {
+    return await this.#make(this.#layers(image).slice(0, count));
+  }
+
+  async add({ below, layer, place }: Parameters<Trees['add']>[0]): Promise<Tree> {
+    const parent = below === null ? null : this.#store.catalog.view(below.id);
+    const made = await createImage(this.#store, {
+      parent,
+      layer,
+      ...(place === undefined ? {} : { place }),
+      config: treeConfig(),
+      heldBy: [treeHolder],
+    });
+    return this.#known(made);
+  }
+
+  async stack(below: LayerStack | null, upper: LayerStack, from = 0): Promise<Tree> {
+    const lower = below === null ? [] : this.#layers(below);
+    const { config } = this.#store.catalog.view(upper.id);
+    const chain = chainIds(config.rootfs.diff_ids);
+    const moved = this.#layers(upper).map((source, index): LayerSource => {
+      const original = chain[index];
+      return original === undefined
+        ? source
+        : { ...source, place: (directory) => this.#linkLayer(original, directory) };
+    });
+    return await this.#make([...lower, ...moved.slice(from)]);
+  }
+
+  async image(tree: LayerStack | null, config: ImageConfig): Promise<Image> {
+    const parent = tree === null ? null : this.#store.catalog.view(tree.id);
+    const id = await createImage(this.#store, { parent, layer: null, config, hasNoParent: true });
+    return this.#store.catalog.view(id);
+  }
+
+  async remove(ids: readonly Digest[]): Promise<void> {
+    const { catalog, leases } = this.#store;
+    const gone = ids.filter((id) => catalog.record(id)?.heldBy?.includes(treeHolder) === true);
+    if (gone.length === 0) return;
+    const garbage = gone.flatMap((id) => catalog.shared(id));
+    catalog.transaction(() => {
+      for (const id of gone) catalog.delete(id);
+    });
+    // Upper layers come before those they lie on, whichever tree named them first.
+    const depth = new Map(garbage.map(({ digest }) => [digest, this.#depth(digest)]));
+    await leases.collect(garbage.toSorted((a, b) => (depth.get(b.digest) ?? 0) - (depth.get(a.digest) ?? 0)));
+  }
+
+  #depth(digest: Digest): number {
+    const { snapshotter } = this.#store;
+    return snapshotter.hasLayer(digest) ? snapshotter.layerDirectories(digest).length : 0;
+  }
+
+  #layers({ id }: Pick<Image, 'id'>): LayerSource[] {
+    const { catalog } = this.#store;
+    const records: LayerRecord[] = catalog.record(id)?.layers ?? [];
+    return catalog
+      .view(id)
+      .config.rootfs.diff_ids.flatMap((diffId, index) =>
+        records[index] === undefined ? [] : [{ diffId, blob: records[index].blob }],
+      );
+  }
+
+  async #make(layers: readonly LayerSource[]): Promise<Tree> {
+    const id = await createImage(this.#store, {
+      parent: null,
+      layer: null,
+      layers,
+      config: treeConfig(),
+      heldBy: [treeHolder],
+    });
+    return this.#known(id);
+  }
+
+  #known(id: Digest): Tree {
+    const tree = this.get(id);
+    if (tree === undefined) throw new Error(`the tree ${id} is not there`);
+    return tree;
+  }
+
+  /** The same layer on others: its files get second names. */
+  async #linkLayer(chainId: ChainId, directory: string): Promise<boolean> {
+    const { snapshotter } = this.#store;
+    if (snapshotter.driver !== 'overlay2' || !snapshotter.hasLayer(chainId)) return false;
+    const source = snapshotter.layerDirectories(chainId)[0] ?? '';
+    return await new Promise((resolve) => {
+      execFile('cp', ['--archive', '--link', '--', `${source}/.`, directory], (error) =>
+        resolve(error === null),
+      );
+    });
+  }
+}
+
+/** The same for every tree, so that its id tells the layers and nothing else. */
+function treeConfig(): ImageConfig {
+  return { architecture: '', os: '', config: {}, rootfs: { type: 'layers', diff_ids: [] }, history: [] };
+}
