@@ -92,11 +92,8 @@ function planBridge(record: NetworkRecord, request: Settled, around: Surrounding
     },
     { ...around, ours: subnetsOf(around.networks) },
   );
-  const has = (family: Family): boolean =>
-    planned.pools.some(({ subnet }) => parseSubnet(subnet).family === family);
   if (!request.enableIpv4 && !request.enableIpv6) throw invalid('IPv4 or IPv6 must be enabled');
-  if (request.enableIpv4 && !has(4)) throw invalid('ipv4 pool is empty');
-  if (request.enableIpv6 && !has(6)) throw invalid('ipv6 pool is empty');
+  checkNotEmpty(request, planned);
   checkBridgePools(planned);
   const bridge: BridgeRecord = {
     name: `br-${record.id.slice(0, 12)}`,
@@ -105,6 +102,13 @@ function planBridge(record: NetworkRecord, request: Settled, around: Surrounding
     ...options,
   };
   return { ...withUser(record, request, planned), bridge };
+}
+
+function checkNotEmpty(request: Settled, { pools }: PlannedPools): void {
+  for (const family of familiesOf(request)) {
+    if (!pools.some(({ subnet }) => parseSubnet(subnet).family === family))
+      throw invalid(`ipv${family} pool is empty`);
+  }
 }
 
 /** An isolated network has no gateway, and one whose bridge has no address and that leads nowhere needs none. */
@@ -146,6 +150,7 @@ function planOnParent(
     { ipam: request.ipam, families: familiesOf(request), gateways: [] },
     { ...around, ours: subnetsOf(around.networks) },
   );
+  checkNotEmpty(request, planned);
   const parent = parentOptions(driver, record.id, request.options, request.internal);
   return { ...withUser(record, request, planned), parent };
 }

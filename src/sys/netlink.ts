@@ -43,7 +43,7 @@ export interface Netlink {
   }): void;
   /**
    * A link that is down, in the namespace bound at `namespace` where one is given.
-   * @throws {SyscallError} EOPNOTSUPP for a kind that the kernel does not have
+   * @throws {SyscallError} ENOTSUP for a kind that the kernel does not have
    */
   createLink(
     name: string,

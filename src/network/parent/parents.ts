@@ -98,7 +98,7 @@ export class Parents {
       try {
         this.#netlink.createLink(name, { kind: 'dummy' });
       } catch (error) {
-        if (!(error instanceof SyscallError && error.errno === 'EOPNOTSUPP')) throw error;
+        if (!(error instanceof SyscallError && error.errno === 'ENOTSUP')) throw error;
         // A kernel without dummies: a bridge without ports leads nowhere as well.
         this.#netlink.createBridge(name);
       }

@@ -2,14 +2,20 @@ import type { NetworkCase } from './case.ts';
 import { ipv6Cases } from './ipv6-cases.ts';
 import { lifeCases } from './life-cases.ts';
 import { linkCases } from './link-cases.ts';
+import { managementCases } from './management-cases.ts';
 import { nameCases } from './name-cases.ts';
 import { userNetworkCases } from './network-cases.ts';
+import { optionCases } from './option-cases.ts';
+import { parentCases } from './parent-cases.ts';
 import { publishedCases } from './published-cases.ts';
 
 export const networkCases: readonly NetworkCase[] = [
   ...publishedCases,
   ...userNetworkCases,
   ...ipv6Cases,
+  ...optionCases,
+  ...managementCases,
+  ...parentCases,
   ...nameCases,
   ...linkCases,
   ...lifeCases,
