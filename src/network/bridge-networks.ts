@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EngineError, errorMessage, isKind } from '../errors/index.ts';
+import { EngineError, errorMessage } from '../errors/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
@@ -10,10 +10,9 @@ import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers, type NameOptions, type NamesKeeper } from './dns/index.ts';
 import { noteOnly, plumbingOf } from './endpoint.ts';
-import type { Family } from './ipam/index.ts';
 import type { LinkedNetwork } from './linked-network.ts';
-import type { EndpointRecord, NetworkRecord } from './network-records.ts';
-import { networkResource } from './network-resource.ts';
+import type { EndpointRecord } from './network-records.ts';
+import { NetworkLives } from './network-lives.ts';
 import { NetworkTable } from './network-table.ts';
 import type { AttachRequest, Networks, Sandbox } from './networks.ts';
 import { Firewall } from './nftables/firewall.ts';
@@ -27,7 +26,7 @@ import {
   type PublishRequest,
 } from './ports/index.ts';
 import { Sandboxes } from './sandboxes.ts';
-import { newNetwork, planNetwork, predefinedNetworks, type NetworkCreate } from './user-network.ts';
+import type { NetworkCreate } from './user-network.ts';
 
 /** `bridge` absent: the default network's link is `coracle0`, or the next that is free; else it is adopted where it is there. */
 export interface BridgeNetworksOptions extends BridgesOptions {
@@ -65,6 +64,7 @@ export class BridgeNetworks implements Networks {
   readonly #names: NameServers;
   readonly #bridges: Bridges;
   readonly #parents: Parents;
+  readonly #lives: NetworkLives;
   readonly #attachments: Attachments;
 
   constructor(options: BridgeNetworksOptions) {
@@ -107,6 +107,13 @@ export class BridgeNetworks implements Networks {
       link: (path) => this.#bridges.find(this.#table.find('bridge').id)?.makeLink(path, 'eth0'),
     });
     this.#parents = new Parents(this.#netlink, this.#table);
+    this.#lives = new NetworkLives({
+      table: this.#table,
+      bridges: this.#bridges,
+      parents: this.#parents,
+      events: options.events,
+      note: (text) => this.#note(text),
+    });
     this.#attachments = new Attachments({
       netlink: this.#netlink,
       table: this.#table,
@@ -117,13 +124,7 @@ export class BridgeNetworks implements Networks {
   }
 
   async open(): Promise<void> {
-    for (const [name, driver] of [
-      ['none', 'null'],
-      ['host', 'host'],
-      ['bridge', 'bridge'],
-    ] as const) {
-      if (this.#table.byName(name) === undefined) this.#table.save(newNetwork(name, driver));
-    }
+    this.#lives.makePredefined();
     try {
       await this.#options.namesKeeper?.dismiss();
       await this.#bringUp();
@@ -144,11 +145,11 @@ export class BridgeNetworks implements Networks {
   }
 
   list(): NetworkResource[] {
-    return this.#table.networks().map((record) => this.#resource(record));
+    return this.#lives.list();
   }
 
   inspect(nameOrId: string): NetworkResource {
-    return this.#resource(this.#table.find(nameOrId));
+    return this.#lives.inspect(nameOrId);
   }
 
   nameOf(nameOrId: string): string {
@@ -159,75 +160,16 @@ export class BridgeNetworks implements Networks {
     return this.#table.network(networkId)?.driver ?? 'bridge';
   }
 
-  async create(request: NetworkCreate): Promise<{ id: string }> {
-    const record = planNetwork(request, {
-      networks: this.#table.networks(),
-      ...this.#bridges.surroundings(),
-    });
-    this.#table.save(record);
-    try {
-      this.#raise(record);
-      if (record.bridge !== undefined) await this.#bridges.writeFirewall(record);
-    } catch (error) {
-      await this.#dismantle(record);
-      throw error;
-    }
-    this.#publishEvent('create', record);
-    return { id: record.id };
+  create(request: NetworkCreate): Promise<{ id: string }> {
+    return this.#lives.create(request);
   }
 
-  async remove(nameOrId: string): Promise<void> {
-    const record = this.#table.find(nameOrId);
-    if (predefinedNetworks.includes(record.name)) {
-      throw new EngineError('forbidden', `${record.name} is a pre-defined network and cannot be removed`);
-    }
-    const endpoints = this.#table.endpointsOf(record);
-    if (endpoints.length > 0) {
-      const users = endpoints.map(
-        ({ containerName, settings }) =>
-          `name:${JSON.stringify(containerName)} id:${JSON.stringify(settings.EndpointID.slice(0, 12))}`,
-      );
-      throw new EngineError(
-        'forbidden',
-        `error while removing network: network ${record.name} has active endpoints (${users.join(', ')})`,
-      );
-    }
-    const dependent = this.#table.networks().some(({ user }) => user?.configFrom === record.name);
-    if (record.user?.configOnly === true && dependent) {
-      throw new EngineError(
-        'forbidden',
-        `error while removing network: configuration network "${record.name}" is in use`,
-      );
-    }
-    await this.#dismantle(record);
-    if (record.user?.configOnly !== true) this.#publishEvent('destroy', record);
+  remove(nameOrId: string): Promise<void> {
+    return this.#lives.remove(nameOrId);
   }
 
-  async prune(isChosen: (network: NetworkResource) => boolean): Promise<string[]> {
-    const removed: string[] = [];
-    for (const network of this.list().filter(isChosen)) {
-      try {
-        await this.remove(network.Id);
-        removed.push(network.Name);
-      } catch (error) {
-        // A container has come into it meanwhile.
-        if (!isKind(error, 'forbidden') && !isKind(error, 'not-found')) throw error;
-      }
-    }
-    this.#options.events?.publish('network', 'prune', '', { reclaimed: '0' });
-    return removed;
-  }
-
-  /** Links and addresses of a network of the user's. */
-  #raise(network: NetworkRecord): void {
-    if (network.parent === undefined) this.#bridges.raise(network);
-    else this.#table.save(this.#parents.raise(network));
-    if (network.user?.enableIpv6 === true && network.bridge !== undefined) this.#enableForwarding(6);
-  }
-
-  async #dismantle(network: NetworkRecord): Promise<void> {
-    if (network.parent === undefined) await this.#bridges.dismantle(network);
-    else this.#parents.dismantle(this.#table.network(network.id) ?? network);
+  prune(isChosen: (network: NetworkResource) => boolean): Promise<string[]> {
+    return this.#lives.prune(isChosen);
   }
 
   #linked(networkId: string): LinkedNetwork | undefined {
@@ -405,17 +347,7 @@ export class BridgeNetworks implements Networks {
   async #bringUp(): Promise<void> {
     const { name } = this.#bridges.openDefault();
     this.#sandboxes.open();
-    this.#enableForwarding(4);
-    if (this.#options.ipv6 === true) this.#enableForwarding(6);
-    for (const network of this.#table.networks()) {
-      if (network.user === undefined) continue;
-      try {
-        this.#raise(network);
-      } catch (error) {
-        // One network that the machine no longer has room for must not keep the engine from starting.
-        this.#note(`network ${network.name} is not up: ${errorMessage(error)}`);
-      }
-    }
+    this.#lives.raiseAll();
     await this.#bridges.applyFirewall();
     this.#ports.open();
     if (await this.#firewall.foreignForwardDrop()) {
@@ -425,17 +357,6 @@ export class BridgeNetworks implements Networks {
           `${name} and other bridges of this engine reach each other and the outside, and are reached by published ` +
           `ports, only after ${rule(`-i ${name}`)} and ` +
           rule(`-o ${name} -m conntrack --ctstate RELATED,ESTABLISHED,DNAT`),
-      );
-    }
-  }
-
-  /** As dockerd does: without forwarding no container reaches anything but this machine. */
-  #enableForwarding(family: Family): void {
-    for (const path of forwardingSwitches[family]) {
-      if (readFileSync(`/proc/sys/${path}`, 'utf8').trim() === '1') continue;
-      writeFileSync(`/proc/sys/${path}`, '1');
-      this.#note(
-        `${path.replaceAll('/', '.')} was set to 1: this machine now forwards packets where its firewall lets them`,
       );
     }
   }
@@ -462,24 +383,10 @@ export class BridgeNetworks implements Networks {
     return bridge === undefined ? undefined : { networkId, bridge: bridge.name, address: settings.IPAddress };
   }
 
-  #resource(record: NetworkRecord): NetworkResource {
-    return networkResource(record, this.#table.endpointsOf(record));
-  }
-
-  #publishEvent(action: 'create' | 'destroy', { id, name, driver }: NetworkRecord): void {
-    this.#options.events?.publish('network', action, id, { name, type: driver });
-  }
-
   #note(text: string): void {
     if (!this.notes.includes(text)) this.notes.push(text);
   }
 }
-
-/** dockerd's: links that come later forward as well. */
-const forwardingSwitches: Readonly<Record<Family, readonly string[]>> = {
-  4: ['net/ipv4/ip_forward'],
-  6: ['net/ipv6/conf/default/forwarding', 'net/ipv6/conf/all/forwarding'],
-};
 
 /**
  * Lets packets of the host's own loopback addresses pass to containers (their source is changed on the way). The table's
