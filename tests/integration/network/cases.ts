@@ -1,4 +1,5 @@
 import type { NetworkCase } from './case.ts';
+import { gatewayCases } from './gateway-cases.ts';
 import { ipv6Cases } from './ipv6-cases.ts';
 import { lifeCases } from './life-cases.ts';
 import { linkCases } from './link-cases.ts';
@@ -14,6 +15,7 @@ export const networkCases: readonly NetworkCase[] = [
   ...userNetworkCases,
   ...ipv6Cases,
   ...optionCases,
+  ...gatewayCases,
   ...managementCases,
   ...parentCases,
   ...nameCases,

@@ -158,6 +158,16 @@ export const parentCases: NetworkCase[] = [
       '1 vlan id must be between 1-4094, received: 5000',
       "1 requested macvlan mode 'x' is not valid, 'bridge' mode is the macvlan driver default",
     ],
+    onDockerd: {
+      expected: [
+        '1 loopback interface is not a valid macvlan parent link',
+        '1 invalid subinterface vlan name nosuch, example formatting is eth0.10',
+        '1 -o parent interface does was not found on the host: nosuch',
+        '1 vlan id must be between 1-4094, received: 5000',
+        "1 requested macvlan mode 'x' is not valid, 'bridge' mode is the macvlan driver default",
+      ],
+      because: 'one text has been set right since',
+    },
   },
   {
     title: 'macvlan: a VLAN of the parent is made and goes with the network, where the kernel has VLANs',
