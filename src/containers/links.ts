@@ -58,6 +58,8 @@ function targetOf(table: ContainerTable, name: string): ContainerEntry {
     throw invalid(`could not get container for ${name}: ${(error as Error).message}`);
   }
   const { NetworkMode: mode } = target.record.hostConfig;
+  // It has the other's network, and no address of its own.
+  if (mode.startsWith('container:')) return targetOf(table, mode.slice('container:'.length));
   if (mode === 'host') {
     throw invalid(
       "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
@@ -86,14 +88,21 @@ export function renameLinks(table: ContainerTable, renamed: ContainerEntry): voi
   }
 }
 
-/** @throws {EngineError} `internal`, as dockerd's, when a target does not run */
+/** @throws {EngineError} `internal`, as dockerd's, when a target does not run or is not where links lead */
 export function assertLinksRun(table: ContainerTable, record: ContainerRecord): void {
   for (const { target, alias } of record.links ?? []) {
     const other = table.entries.get(target);
-    if (other !== undefined && !other.running) {
+    if (other === undefined) continue;
+    if (!other.running) {
       throw new EngineError(
         'internal',
         `Cannot link to a non running container: /${other.record.name} AS /${record.name}/${alias}`,
+      );
+    }
+    if (other.record.networks['bridge'] === undefined) {
+      throw new EngineError(
+        'internal',
+        `Cannot link to /${other.record.name}, as it does not belong to the default network`,
       );
     }
   }
@@ -106,9 +115,11 @@ export function linkHosts(
 ): { address: string; names: string }[] {
   return (record.links ?? []).flatMap((link) => {
     const other = table.entries.get(link.target)?.record;
-    const address = other?.networks['bridge']?.IPAddress ?? '';
-    if (other === undefined || address === '') return [];
-    return [{ address, names: namesOf(link, other) }];
+    const { IPAddress = '', GlobalIPv6Address = '' } = other?.networks['bridge'] ?? {};
+    if (other === undefined) return [];
+    return [IPAddress, GlobalIPv6Address].flatMap((address) =>
+      address === '' ? [] : [{ address, names: namesOf(link, other) }],
+    );
   });
 }
 
@@ -127,6 +138,15 @@ export function linkEnvironment(table: ContainerTable, record: ContainerRecord):
     const ports = exposedPorts(other);
     const [main] = ports;
     if (main !== undefined) environment.push(`${prefix}_PORT=${main.protocol}://${address}:${main.number}`);
+    for (const { first, last, protocol } of rangesOf(ports)) {
+      const name = `${prefix}_PORT_${first}_${protocol.toUpperCase()}`;
+      environment.push(
+        `${name}_START=${protocol}://${address}:${first}`,
+        `${name}_PORT_START=${first}`,
+        `${name}_END=${protocol}://${address}:${last}`,
+        `${name}_PORT_END=${last}`,
+      );
+    }
     for (const { number, protocol } of ports) {
       const name = `${prefix}_PORT_${number}_${protocol.toUpperCase()}`;
       environment.push(
@@ -161,6 +181,17 @@ function exposedPorts(record: ContainerRecord): { number: number; protocol: stri
     .sort((a, b) => a.number - b.number || (a.protocol < b.protocol ? -1 : 1));
 }
 
+/** Two neighbouring ports and more. */
+function rangesOf(ports: readonly { number: number; protocol: string }[]) {
+  const ranges: { first: number; last: number; protocol: string }[] = [];
+  for (const { number, protocol } of ports) {
+    const range = ranges.at(-1);
+    if (range?.protocol === protocol && range.last + 1 === number) range.last = number;
+    else ranges.push({ first: number, last: number, protocol });
+  }
+  return ranges.filter(({ first, last }) => last > first);
+}
+
 /** The container has an address: those that are linked to it and run learn of it. Files that are gone are no matter. */
 export function tellLinked(table: ContainerTable, target: ContainerEntry): void {
   for (const entry of table.entries.values()) {
@@ -193,14 +224,11 @@ export function removeLink(table: ContainerTable, name: string): void {
   try {
     parent = table.resolve(parentName);
   } catch {
-    throw new EngineError(
-      'internal',
-      `Cannot get parent /${parentName} for link name /${parentName}/${alias}`,
-    );
+    throw new EngineError('not-found', `No such container: ${parentName}/${alias}`);
   }
   const { record } = parent;
   const link = (record.links ?? []).find((one) => one.alias === alias);
-  if (link === undefined) throw new EngineError('not-found', `No such link: /${parentName}/${alias}`);
+  if (link === undefined) throw new EngineError('not-found', `No such container: ${parentName}/${alias}`);
   const target = table.entries.get(link.target)?.record;
   record.links = (record.links ?? []).filter((one) => one !== link);
   record.hostConfig.Links = linkTexts(table, record);

@@ -22,6 +22,7 @@ import {
   createSpawner,
   createWatcher,
   linuxSyscall,
+  watchNetworkLosses,
   type ProcessSpawner,
 } from '../sys/index.ts';
 import { LocalVolumes, type Volumes } from '../volumes/index.ts';
@@ -169,6 +170,7 @@ async function compose(
     records,
     events,
     execRoot,
+    watchLosses: (onLosses) => watchNetworkLosses(syscall, watcher, onLosses),
     namesKeeper: new NamesKeeper({
       spawner,
       command: [process.execPath, beside('names-keeper'), dataRoot, execRoot],

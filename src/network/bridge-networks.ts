@@ -4,9 +4,10 @@ import { EngineError, errorMessage } from '../errors/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
-import type { Netlink, ProcessSpawner, Syscall } from '../sys/index.ts';
+import type { Netlink, NetworkLosses, ProcessSpawner, Syscall } from '../sys/index.ts';
 import { Attachments } from './attachments.ts';
 import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
+import { Repairs } from './bridge/repairs.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers, type NameOptions, type NamesKeeper } from './dns/index.ts';
 import { noteOnly, plumbingOf } from './endpoint.ts';
@@ -42,6 +43,8 @@ export interface BridgeNetworksOptions extends BridgesOptions {
   >;
   netlink: Netlink;
   spawner: Pick<ProcessSpawner, 'run'>;
+  /** Tells what is taken away from bridges and tables while the engine runs; absent: it is found at the next attach(). */
+  watchLosses?: (onLosses: (losses: NetworkLosses) => void) => Disposable;
   /** Answers names when this engine is dead; absent: nobody does. */
   namesKeeper?: NamesKeeper;
   records: Records;
@@ -63,6 +66,8 @@ export class BridgeNetworks implements Networks {
   readonly #ports: PublishedPorts;
   readonly #names: NameServers;
   readonly #bridges: Bridges;
+  readonly #repairs: Repairs;
+  #watch: Disposable | undefined;
   readonly #parents: Parents;
   readonly #lives: NetworkLives;
   readonly #attachments: Attachments;
@@ -92,7 +97,9 @@ export class BridgeNetworks implements Networks {
       options,
       forwardsInto: (networkId) => this.#ports.forwardsInto(networkId),
       note: (text) => this.#note(text),
+      onReconnected: (endpoint) => this.#onReconnected(endpoint),
     });
+    this.#repairs = new Repairs((losses) => this.#bridges.repair(losses));
     this.#names = new NameServers({
       syscall,
       firewall: nft,
@@ -128,6 +135,7 @@ export class BridgeNetworks implements Networks {
     try {
       await this.#options.namesKeeper?.dismiss();
       await this.#bringUp();
+      this.#watch ??= this.#options.watchLosses?.((losses) => this.#repairs.note(losses));
     } catch (error) {
       await this.close().catch(() => {});
       throw error;
@@ -135,6 +143,9 @@ export class BridgeNetworks implements Networks {
   }
 
   async close(): Promise<void> {
+    this.#watch?.[Symbol.dispose]();
+    this.#watch = undefined;
+    this.#repairs.close();
     this.#sandboxes.close();
     this.#ports.close();
     const isAsked = this.#names.known().length > 0;
@@ -376,6 +387,17 @@ export class BridgeNetworks implements Networks {
   #openWays({ hostInterface }: EndpointRecord, { bridge }: PortTarget): void {
     allowLoopback(bridge);
     if (hostInterface !== undefined) this.#netlink.setBridgePort(hostInterface, { hairpin: true });
+  }
+
+  #onReconnected(endpoint: EndpointRecord | undefined): void {
+    if (endpoint === undefined) {
+      // Links made ahead led to the bridge that is gone.
+      this.#sandboxes.close();
+      this.#sandboxes.open();
+    } else if (endpoint.isGateway === true && this.#ports.has(endpoint.containerId)) {
+      const target = this.#targetOf(endpoint);
+      if (target !== undefined) this.#openWays(endpoint, target);
+    }
   }
 
   #targetOf({ networkId, settings }: EndpointRecord): PortTarget | undefined {

@@ -36,5 +36,7 @@ export {
   maskBytes,
   parseCidr,
   parseIp,
+  watchNetworkLosses,
+  type NetworkLosses,
   type InterfaceAddress,
 } from './netlink/index.ts';

@@ -81,6 +81,8 @@ export interface Netlink {
   addNeighbour(link: string, address: string, mac: string): void;
   /** True when nftables has this table. */
   firewallTableExists(name: string, family?: FirewallFamily): boolean;
+  /** Rules in the tables of this name, of all families together; 0 without such a table. */
+  firewallRuleCount(name: string): number;
   /**
    * Adds elements to nftables' sets and maps, or takes them out, in one transaction.
    * @throws {SyscallError} ENOENT when a table, or an element to be taken out, is not there; EEXIST for a key of a map that

@@ -89,7 +89,7 @@ export interface DescriptorWatcher {
   /** A unix stream server socket on which each connection sends one descriptor (OCI console-socket protocol). */
   listenForDescriptor(path: string): { received: Promise<number>; close(): void };
   /** Calls back when readable (level-triggered, one call per wake-up) until removed. */
-  watchReadable(fd: number, onReadable: () => void): { remove(): void };
+  watchReadable(fd: number, onReadable: () => void, options?: { keepsAlive?: boolean }): { remove(): void };
   /** Closes everything opened through it; pending watches are dropped. */
   close(): void;
 }

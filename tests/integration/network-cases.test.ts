@@ -16,7 +16,7 @@ import { networkCases } from './network/cases.ts';
 const SHARES = 4;
 const directory = process.env['CORACLE_TEST_NETWORK_WORLD'];
 const kind = process.env['NETWORK_CASES_ENGINE'] === 'dockerd' ? 'dockerd' : 'coracle';
-/** Words of a title: run those cases alone. */
+/** A pattern: cases with such a title alone are run. */
 const only = process.env['NETWORK_CASES_ONLY'];
 
 if (directory === undefined) {
@@ -34,7 +34,7 @@ if (directory === undefined) {
 
     const share = Number(process.env['NETWORK_CASES_SHARE']);
     const mine = networkCases.filter(({ title }, index) =>
-      only === undefined ? index % SHARES === share : title.includes(only),
+      only === undefined ? index % SHARES === share : new RegExp(only).test(title),
     );
     for (const { title, see, expected, onDockerd, notDockerd } of mine) {
       const skip = kind === 'dockerd' && notDockerd !== undefined ? notDockerd : false;

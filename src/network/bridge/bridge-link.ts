@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { EngineError, SyscallError } from '../../errors/index.ts';
 import type { Netlink } from '../../sys/index.ts';
@@ -76,8 +76,10 @@ export function ensureBridge(request: BridgeRequest): BridgeLink {
     let made = false;
     try {
       if (link === undefined) {
-        // An address of its own: without, a bridge takes that of a port, and changes with them.
-        const mac = `02:42:${randomBytes(4).toString('hex').match(/../g)?.join(':')}`;
+        // An address of its own: without, a bridge takes that of a port, and changes with them. The same whenever it is
+        // made again: containers know it.
+        const digits = createHash('sha256').update(owner).digest('hex').slice(0, 8);
+        const mac = `02:42:${digits.match(/../g)?.join(':')}`;
         netlink.createBridge(name, { mac, mtu });
         made = true;
         netlink.setLink(name, { alias: owner });

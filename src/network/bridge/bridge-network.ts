@@ -19,6 +19,8 @@ export class BridgeNetwork implements LinkedNetwork {
   readonly addresses: NetworkAddresses;
   readonly interfacePrefix: string;
   readonly internal: boolean;
+  /** Of the link as it is now: another one under its name has another. */
+  readonly linkIndex: number;
   readonly #netlink: Netlink;
 
   constructor(netlink: Netlink, record: BridgeRecord, pools: readonly PoolRecord[]) {
@@ -28,6 +30,7 @@ export class BridgeNetwork implements LinkedNetwork {
     this.interfacePrefix = record.interfacePrefix ?? 'eth';
     this.internal = record.internal === true;
     this.#netlink = netlink;
+    this.linkIndex = netlink.linkIndex(record.name) ?? 0;
   }
 
   /** A veth pair from the bridge into the namespace, its end there still down. Returns the name of the host's end. */
@@ -41,8 +44,18 @@ export class BridgeNetwork implements LinkedNetwork {
       ...(mac === undefined ? {} : { peerMac: mac }),
       mtu: this.record.mtu,
     });
-    if (this.record.neighbours === false) this.#netlink.setBridgePort(hostInterface, { isolated: true });
+    this.#isolate(hostInterface);
     return hostInterface;
+  }
+
+  /** What a link is told when it has become a port of the bridge. */
+  setPort(hostInterface: string, mac: string): void {
+    this.#isolate(hostInterface);
+    this.#netlink.setBridgePortMac(hostInterface, mac);
+  }
+
+  #isolate(hostInterface: string): void {
+    if (this.record.neighbours === false) this.#netlink.setBridgePort(hostInterface, { isolated: true });
   }
 
   connect(request: ConnectRequest): LinkedEndpoint {

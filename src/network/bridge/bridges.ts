@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { EngineError, errorMessage, SyscallError } from '../../errors/index.ts';
-import type { Netlink } from '../../sys/index.ts';
+import type { Netlink, NetworkLosses } from '../../sys/index.ts';
 import { nameservers, readHostResolvConf } from '../files.ts';
 import {
   effectivePools,
@@ -59,7 +59,11 @@ export class Bridges {
   readonly #note: (text: string) => void;
   /** By network. */
   readonly #open = new Map<string, BridgeNetwork>();
-  readonly #repairing = new Set<string>();
+  /** Tables that are being written, by network. */
+  readonly #writing = new Map<string, Promise<void>>();
+  /** Rules that a network's tables have when nobody took any. */
+  readonly #ruleCounts = new Map<string, number>();
+  readonly #onReconnected: (endpoint: EndpointRecord | undefined) => void;
 
   constructor(parts: {
     netlink: Netlink;
@@ -69,6 +73,8 @@ export class Bridges {
     /** The published ports of a network. */
     forwardsInto: (networkId: string) => PortForward[];
     note: (text: string) => void;
+    /** A bridge was made again, and the endpoint's link is a new port of it; undefined: the default bridge was. */
+    onReconnected: (endpoint: EndpointRecord | undefined) => void;
   }) {
     this.#netlink = parts.netlink;
     this.#firewall = parts.firewall;
@@ -76,6 +82,7 @@ export class Bridges {
     this.#options = parts.options;
     this.#forwardsInto = parts.forwardsInto;
     this.#note = parts.note;
+    this.#onReconnected = parts.onReconnected;
   }
 
   find(networkId: string): BridgeNetwork | undefined {
@@ -190,21 +197,60 @@ export class Bridges {
     const opened = new BridgeNetwork(this.#netlink, record, network.pools ?? []);
     const endpoints = this.#table.endpointsOf(network);
     for (const endpoint of endpoints) opened.addresses.adopt(addressesOf(endpoint));
-    if (endpoints.length > 0)
-      this.#reconnect(new Set(endpoints.map((one) => one.hostInterface)), record.name);
     this.#open.set(network.id, opened);
+    if (endpoints.length > 0) this.#reconnect(endpoints, opened);
   }
 
-  /** Somebody deleted the bridge: the kernel keeps its ports, without one. */
-  #reconnect(ports: ReadonlySet<string | undefined>, bridge: string): void {
-    const index = this.#netlink.linkIndex(bridge);
-    for (const { name, master } of this.#netlink.links()) {
-      if (ports.has(name) && master !== index) this.#netlink.setLink(name, { master: bridge, up: true });
+  /** Somebody deleted the bridge: the kernel keeps its ports, without one, and forgets what they were. */
+  #reconnect(endpoints: readonly EndpointRecord[], bridge: BridgeNetwork): void {
+    const masters = new Map(this.#netlink.links().map(({ name, master }) => [name, master]));
+    for (const endpoint of endpoints) {
+      const { hostInterface: name, settings } = endpoint;
+      if (name === undefined || !masters.has(name) || masters.get(name) === bridge.linkIndex) continue;
+      this.#netlink.setLink(name, { master: bridge.record.name, up: true });
+      bridge.setPort(name, settings.MacAddress);
+      this.#onReconnected(endpoint);
+    }
+  }
+
+  /** Looks after what somebody took, and puts it back. (Our own changes are told as losses, too.) */
+  repair({ tables, links, unknown }: NetworkLosses): void {
+    for (const [networkId, bridge] of this.#open) {
+      const network = this.#table.network(networkId);
+      if (network === undefined) continue;
+      const { name } = bridge.record;
+      if ((unknown || links.has(bridge.linkIndex)) && !this.#isUp(bridge)) this.#makeAgain(network, name);
+      if (unknown || tables.has(tableName(name))) this.#repairWholeFirewall(network);
+    }
+  }
+
+  #isUp({ record, pools, linkIndex }: BridgeNetwork): boolean {
+    if (this.#netlink.linkIndex(record.name) !== linkIndex) return false;
+    const present = new Set(
+      this.#netlink
+        .addresses()
+        .filter(({ link }) => link === record.name)
+        .map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+    );
+    return pools
+      .flatMap((pool) => ownAddress(record, pool))
+      .every((own) => own.kind !== 'fixed' || present.has(own.cidr));
+  }
+
+  #makeAgain(network: NetworkRecord, name: string): void {
+    this.#note(`somebody deleted ${name} or its addresses: made again`);
+    try {
+      if (network.user !== undefined) return this.raise(network);
+      this.openDefault();
+      this.#onReconnected(undefined);
+    } catch (error) {
+      this.#note(`cannot make ${name} again: ${errorMessage(error)}`);
     }
   }
 
   async dismantle({ id, bridge }: NetworkRecord): Promise<void> {
     this.#open.delete(id);
+    this.#ruleCounts.delete(id);
     this.#table.remove(id);
     if (bridge === undefined) return;
     this.#removeLink(id, bridge.name);
@@ -220,23 +266,42 @@ export class Bridges {
   /** Somebody flushed the machine's rules (a firewall's restart does): ours are written again, in the background. */
   repairFirewall(network: NetworkRecord): void {
     const bridge = this.#open.get(network.id)?.record;
-    if (
-      bridge === undefined ||
-      this.#repairing.has(network.id) ||
-      this.#netlink.firewallTableExists(tableName(bridge.name))
-    )
+    if (bridge === undefined || this.#writing.has(network.id)) return;
+    if (!this.#netlink.firewallTableExists(tableName(bridge.name))) this.#writeAgain(network, bridge.name);
+  }
+
+  /** The same, where rules alone may be missing. */
+  #repairWholeFirewall(network: NetworkRecord): void {
+    const bridge = this.#open.get(network.id)?.record;
+    if (bridge === undefined) return;
+    const written = this.#writing.get(network.id);
+    if (written !== undefined) {
+      void written.catch(() => {}).then(() => this.#repairWholeFirewall(network));
       return;
-    this.#repairing.add(network.id);
-    this.#note(`the firewall table of ${bridge.name} had been removed by somebody: written again`);
-    this.writeFirewall(network)
-      .catch((error: unknown) => this.#note(`cannot write the firewall table: ${errorMessage(error)}`))
-      .finally(() => this.#repairing.delete(network.id));
+    }
+    const count = this.#netlink.firewallRuleCount(tableName(bridge.name));
+    if (count < (this.#ruleCounts.get(network.id) ?? 0)) this.#writeAgain(network, bridge.name);
+  }
+
+  #writeAgain(network: NetworkRecord, bridge: string): void {
+    this.#note(`the firewall table of ${bridge} had been removed by somebody: written again`);
+    this.writeFirewall(network).catch((error: unknown) =>
+      this.#note(`cannot write the firewall table: ${errorMessage(error)}`),
+    );
   }
 
   /** Rejects as Firewall.apply(). */
   async writeFirewall(network: NetworkRecord): Promise<void> {
     const bridge = this.get(network);
-    await this.#firewall.apply(bridge.record.name, () => this.#rulesOf(network.id, bridge));
+    const { name } = bridge.record;
+    const written = this.#firewall
+      .apply(name, () => this.#rulesOf(network.id, bridge))
+      .then(() => void this.#ruleCounts.set(network.id, this.#netlink.firewallRuleCount(tableName(name))))
+      .finally(() => {
+        if (this.#writing.get(network.id) === written) this.#writing.delete(network.id);
+      });
+    this.#writing.set(network.id, written);
+    await written;
   }
 
   #rulesOf(id: string, { record, pools }: BridgeNetwork): BridgeRules {

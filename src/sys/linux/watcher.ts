@@ -34,8 +34,13 @@ export class LibuvWatcher implements DescriptorWatcher {
     return { received: listener.received, close: entry.close };
   }
 
-  watchReadable(fd: number, onReadable: () => void): { remove(): void } {
+  watchReadable(
+    fd: number,
+    onReadable: () => void,
+    { keepsAlive = true }: { keepsAlive?: boolean } = {},
+  ): { remove(): void } {
     const watch = new ReadinessWatch(fd, { readable: onReadable });
+    if (!keepsAlive) watch.unref();
     watch.want(true, false);
     this.#open.add(watch);
     return {

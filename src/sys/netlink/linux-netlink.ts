@@ -28,7 +28,9 @@ import { NetlinkSocket, netlinkProtocol } from './netlink-socket.ts';
 import {
   batchMessages,
   elementMessage,
+  dumpRulesMessage,
   getTableMessage,
+  NEW_RULE,
   offsetTranslationMessage,
   type FirewallElement,
   type FirewallFamily,
@@ -201,6 +203,14 @@ class LinuxNetlink implements Netlink {
       if (error instanceof SyscallError && error.errno === 'ENOENT') return false;
       throw error;
     }
+  }
+
+  firewallRuleCount(name: string): number {
+    let count = 0;
+    this.#openNetfilter().request(dumpRulesMessage(name), 'list rules', name, ({ type }) => {
+      if (type === NEW_RULE) count++;
+    });
+    return count;
   }
 
   changeFirewall(action: 'add' | 'delete', elements: readonly FirewallElement[]): void {

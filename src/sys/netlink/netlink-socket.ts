@@ -8,6 +8,7 @@ const SOCK_RAW = 3;
 /** Protocols of netlink(7). */
 export const netlinkProtocol = { route: 0, netfilter: 12 } as const;
 const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const NLMSG_ERROR = 2;
@@ -15,6 +16,7 @@ const NLMSG_DONE = 3;
 const NLMSGERR_ATTR_MSG = 1;
 const EAGAIN = 11;
 const EINTR = 4;
+const ENOBUFS = 105;
 const POLLIN = 1;
 const ANSWER_TIMEOUT_MS = 5000;
 /** Above what the kernel puts into one datagram of a dump (32 KiB). */
@@ -28,6 +30,9 @@ const recv = libc<(fd: number, buffer: Uint8Array, length: number, flags: number
 );
 const poll = libc<(fds: Uint8Array, count: number, timeoutMs: number) => number>(
   'int poll(void *fds, unsigned long count, int timeout)',
+);
+const bind = libc<(fd: number, address: Uint8Array, length: number) => number>(
+  'int bind(int fd, const void *address, unsigned int length)',
 );
 const setsockopt = libc<(fd: number, level: number, name: number, value: Uint8Array, size: number) => number>(
   'int setsockopt(int fd, int level, int name, const void *value, unsigned int size)',
@@ -121,6 +126,45 @@ export class NetlinkSocket implements Disposable {
       }
     }
     if (failure !== undefined) throw failure;
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** From here on the socket hears what these multicast groups are told. To be called once. */
+  join(groups: readonly number[]): void {
+    // struct sockaddr_nl with no address: the kernel gives one. It passes over sockets that have none.
+    const name = Buffer.alloc(12);
+    name.writeUInt16LE(AF_NETLINK, 0);
+    if (bind(this.#fd, name, name.length) < 0) throw syscallError('bind', errno(), 'netlink');
+    for (const group of groups) {
+      const number = Buffer.alloc(4);
+      number.writeUInt32LE(group);
+      if (setsockopt(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, number, 4) < 0)
+        throw syscallError('setsockopt', errno(), 'netlink');
+    }
+  }
+
+  /**
+   * Gives what groups were told since the last call to `onMessage`, which must not keep payloads.
+   * @returns false when the kernel had to leave something out
+   */
+  hear(onMessage: (message: Message) => void): boolean {
+    receiveBuffer ??= Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+    let isComplete = true;
+    for (;;) {
+      const length = Number(recv(this.#fd, receiveBuffer, RECEIVE_BYTES, 0));
+      if (length >= 0) {
+        for (const message of readMessages(receiveBuffer.subarray(0, length))) onMessage(message);
+        continue;
+      }
+      const number = errno();
+      if (number === EINTR) continue;
+      if (number === EAGAIN) return isComplete;
+      if (number !== ENOBUFS) throw syscallError('recv', number, 'netlink');
+      isComplete = false;
+    }
   }
 
   [Symbol.dispose](): void {

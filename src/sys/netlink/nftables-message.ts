@@ -6,7 +6,8 @@ const SUBSYSTEM = 10 << 8;
 const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;
 const GET_TABLE = SUBSYSTEM | 1;
-const NEW_RULE = SUBSYSTEM | 6;
+export const NEW_RULE = SUBSYSTEM | 6;
+const GET_RULE = SUBSYSTEM | 7;
 const NEW_ELEMENTS = SUBSYSTEM | 12;
 const DELETE_ELEMENTS = SUBSYSTEM | 14;
 const families = { inet: 1, bridge: 7 } as const;
@@ -39,6 +40,11 @@ export function getTableMessage(name: string, family: FirewallFamily): MessageWr
   return new MessageWriter(GET_TABLE, requestFlags.change)
     .header([families[family], 0, 0, 0])
     .text(NFTA_TABLE_NAME, name);
+}
+
+/** Asks for all rules of the tables with this name, whatever their family. */
+export function dumpRulesMessage(table: string): MessageWriter {
+  return new MessageWriter(GET_RULE, requestFlags.dump).header([0, 0, 0, 0]).text(rule.table, table);
 }
 
 /** What stands around the messages of one transaction. */

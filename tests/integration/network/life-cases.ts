@@ -131,16 +131,99 @@ export const lifeCases: NetworkCase[] = [
     expected: ['198.51.100.2', '198.51.100.2'],
   },
   {
-    title: 'rules that somebody flushed are written again with the next container',
+    title: 'what others take while the engine runs comes back: all rules, some, the bridge, its address',
+    async see(world) {
+      await world.ok('network', 'create', '--subnet', '10.98.0.0/24', 'app');
+      await world.run('--name', 'web', '--network', 'app', '-p', '8080:80');
+      await world.run('--name', 'other', '-p', '8081:80');
+      await world.serveTcp('web', 80);
+      await world.serveTcp('other', 80);
+      const bridge = `br-${(await world.ok('network', 'inspect', '-f', '{{.Id}}', 'app')).slice(0, 12)}`;
+      const isBack = async (): Promise<boolean> => {
+        const [web, own, other] = await Promise.all([
+          world.ask('neighbour', world.hostAddress, 8080),
+          // To itself and around: what ports of a bridge are told is there as well.
+          world.ask('web', world.hostAddress, 8080),
+          world.ask('neighbour', world.hostAddress, 8081),
+        ]);
+        return web === world.neighbourAddress && own === '10.98.0.1' && other === world.neighbourAddress;
+      };
+      const losses: Record<string, () => unknown> = {
+        nothing: () => {},
+        'all rules': () => world.nft('flush', 'ruleset'),
+        'some rules': () => world.nft('flush', 'table', 'inet', `coracle_${bridge.replaceAll('-', '_')}`),
+        'its bridge': () => world.deleteLink(bridge),
+        'default bridge': () => world.deleteLink(world.bridge),
+        'its address': () => world.removeAddress(bridge, '10.98.0.1/24'),
+      };
+      const back: string[] = [];
+      for (const [name, lose] of Object.entries(losses)) {
+        lose();
+        await world.eventually(isBack, `return of ${name}`);
+        back.push(name);
+      }
+      // Links that were made ahead led to the bridge that is gone.
+      await world.run('--name', 'late', '-p', '8082:80');
+      await world.serveTcp('late', 80);
+      return [back, await world.ask('neighbour', world.hostAddress, 8082)];
+    },
+    expected: [
+      ['nothing', 'all rules', 'some rules', 'its bridge', 'default bridge', 'its address'],
+      '198.51.100.2',
+    ],
+    notDockerd,
+  },
+  {
+    title: 'what others take while the engine is dead is back when the next one has started',
+    async see(world) {
+      await world.ok('network', 'create', '--subnet', '10.98.0.0/24', 'app');
+      await world.run('--name', 'web', '--network', 'app', '-p', '8080:80');
+      await world.run('--name', 'other', '-p', '8081:80');
+      await world.serveTcp('web', 80);
+      await world.serveTcp('other', 80);
+      const bridge = `br-${(await world.ok('network', 'inspect', '-f', '{{.Id}}', 'app')).slice(0, 12)}`;
+      await world.crash();
+      world.nft('flush', 'ruleset');
+      world.deleteLink(bridge);
+      world.deleteLink(world.bridge);
+      await world.restart();
+      return [
+        await world.ask('neighbour', world.hostAddress, 8080),
+        await world.ask('web', world.hostAddress, 8080),
+        await world.ask('neighbour', world.hostAddress, 8081),
+        await world.resolve('web', 'web'),
+      ];
+    },
+    expected: ['198.51.100.2', '10.98.0.1', '198.51.100.2', '10.98.0.2'],
+    notDockerd,
+  },
+  {
+    title: 'a connection goes on while the engine dies and comes back',
     async see(world) {
       await world.run('--name', 'web', '-p', '8080:80');
-      await world.serveTcp('web', 80);
-      world.nft('flush', 'ruleset');
-      const flushed = await world.ask('neighbour', world.hostAddress, 8080);
-      await world.run('--name', 'two', '-p', '8081:80');
-      return [flushed, await world.ask('neighbour', world.hostAddress, 8080)];
+      const talk = await world.talk('neighbour', 'web', { port: 80, published: 8080 });
+      const said = [await talk.say('one')];
+      await world.crash();
+      said.push(await talk.say('two'));
+      await world.restart();
+      said.push(await talk.say('three'));
+      return said;
     },
-    expected: ['refused', '198.51.100.2'],
+    expected: ['one', 'two', 'three'],
+    notDockerd,
+  },
+  {
+    title: 'what an engine that was killed left half made is removed by the next',
+    async see(world) {
+      await world.run('--name', 'web');
+      await world.serveTcp('web', 80);
+      await world.crash();
+      const orphan = world.makeOrphan();
+      await world.restart();
+      await world.eventually(async () => !world.hostLinks().includes(orphan));
+      return /^\d/.test(await world.ask('host', await world.address('web', 'bridge'), 80));
+    },
+    expected: true,
     notDockerd,
   },
 ];
