@@ -148,6 +148,10 @@ export class FakeContainers {
     return Promise.resolve();
   }
 
+  imageName(nameOrId: string): string {
+    return this.inspect(nameOrId).imageName;
+  }
+
   wait(nameOrId: string): { result: Promise<{ exitCode: number }>; cancel(): void } {
     this.inspect(nameOrId);
     const { promise, resolve, reject } = Promise.withResolvers<{ exitCode: number }>();

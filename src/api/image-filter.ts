@@ -1,10 +1,10 @@
-import { matchesGlob } from 'node:path';
+import { Glob } from '../archive/index.ts';
 import { EngineError } from '../errors/index.ts';
 import type { Filters } from '../containers/index.ts';
 import type { Image } from '../images/index.ts';
 import { checkFilters } from './filters.ts';
 import { parseTimestamp } from './timestamp.ts';
-import { createdSeconds } from './views/image-view.ts';
+import { createdNanos } from './views/image-view.ts';
 import { matchesLabels } from './views/labels.ts';
 
 const known = ['dangling', 'label', 'label!', 'before', 'since', 'until', 'reference'];
@@ -19,40 +19,54 @@ export function filterImages(
   get: (nameOrId: string) => Image,
 ): Image[] {
   checkFilters(filters, known);
-  const first = (name: string): string | undefined => filters.get(name)?.[0];
-  const [dangling, before, since, until] = ['dangling', 'before', 'since', 'until'].map(first);
+  const all = (name: string): readonly string[] => filters.get(name) ?? [];
+  const [dangling] = all('dangling');
   const wantsDangling = dangling === undefined ? undefined : parseBoolean('dangling', dangling);
-  const beforeSeconds = before === undefined ? Infinity : createdSeconds(get(before));
-  const sinceSeconds = since === undefined ? -Infinity : createdSeconds(get(since));
-  const untilSeconds =
-    until === undefined ? Infinity : Number(parseTimestamp(until, 'until') / 1_000_000_000n);
-  const patterns = filters.get('reference') ?? [];
+  const before = all('before').map((name) => createdNanos(get(name)));
+  const since = all('since').map((name) => createdNanos(get(name)));
+  const until = all('until').map((text) => parseTimestamp(text, 'until'));
+  const patterns = all('reference').map(referencePattern);
   const chosen: Image[] = [];
   for (const image of images) {
-    const created = createdSeconds(image);
-    if (created >= beforeSeconds || created <= sinceSeconds || created > untilSeconds) continue;
-    if (wantsDangling !== undefined && wantsDangling !== (image.tags.length === 0)) continue;
+    const created = createdNanos(image);
+    if (before.some((limit) => created >= limit) || since.some((limit) => created <= limit)) continue;
+    if (until.some((limit) => created > limit)) continue;
+    // Docker shows one that has a digest only in either case.
+    if (wantsDangling === true && image.tags.length > 0) continue;
+    if (wantsDangling === false && image.tags.length + image.digests.length === 0) continue;
     const labels = image.config.config?.Labels;
-    if (!matchesLabels(labels, filters.get('label') ?? [])) continue;
-    const unwanted = filters.get('label!') ?? [];
-    if (unwanted.some((label) => matchesLabels(labels, [label]))) continue;
+    if (!matchesLabels(labels, all('label'))) continue;
+    if (all('label!').some((label) => matchesLabels(labels, [label]))) continue;
     if (patterns.length === 0) {
       chosen.push(image);
       continue;
     }
-    const tags = image.tags.filter((tag) => patterns.some((pattern) => matchesReference(tag, pattern)));
-    const digests = image.digests.filter((name) =>
-      patterns.some((pattern) => matchesReference(name, pattern)),
-    );
+    const matches = (name: string): boolean => patterns.some((pattern) => matchesReference(name, pattern));
+    const tags = image.tags.filter(matches);
+    const digests = image.digests.filter(matches);
     if (tags.length + digests.length > 0) chosen.push({ ...image, tags, digests });
   }
-  return chosen.sort((left, right) => createdSeconds(right) - createdSeconds(left));
+  return chosen.sort((left, right) => Number(createdNanos(right) - createdNanos(left)));
+}
+
+/** As Go's path.Match reads it: a star never crosses a slash. @throws {EngineError} `invalid-parameter` */
+function referencePattern(pattern: string): Glob {
+  for (let at = 0; at < pattern.length; at += 1) {
+    const char = pattern.charAt(at);
+    const close = char === '[' ? pattern.indexOf(']', at + 2) : at;
+    if (close === -1 || (char === '\\' && at === pattern.length - 1)) {
+      throw new EngineError('invalid-parameter', 'syntax error in pattern');
+    }
+    at = char === '\\' ? at + 1 : close;
+  }
+  // Only a caret negates a class.
+  return new Glob(pattern.replace(/\*+/g, '*').replaceAll('[!', '[\\!'));
 }
 
 /** The pattern matches the whole familiar name or the name without tag or digest; `*` stays within a path element. */
-function matchesReference(reference: string, pattern: string): boolean {
+function matchesReference(reference: string, pattern: Glob): boolean {
   const name = reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '');
-  return matchesGlob(reference, pattern) || matchesGlob(name, pattern);
+  return pattern.matches(reference) || pattern.matches(name);
 }
 
 /** @throws {EngineError} `invalid-parameter` "invalid filter 'dangling=[x]'" */

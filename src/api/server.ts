@@ -97,6 +97,24 @@ function pathOf(request: IncomingMessage): string {
   return mark < 0 ? url : url.slice(0, mark);
 }
 
+const discardedMaxBytes = 64 * 1024 * 1024;
+const discardMaxMs = 10_000;
+
+/**
+ * Reads and drops what is left of a body: a client that is still sending must get to the answer, and the rest is no next
+ * request. One that does not come to an end loses its connection.
+ */
+function discardRest(request: IncomingMessage): void {
+  const { socket } = request;
+  const timer = setTimeout(() => socket.destroy(), discardMaxMs).unref();
+  let left = discardedMaxBytes;
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) socket.destroy();
+  });
+  request.once('close', () => clearTimeout(timer));
+}
+
 class Api {
   readonly #router: Router;
   readonly #options: ApiServerOptions;
@@ -162,8 +180,7 @@ class Api {
       response.destroy();
       return;
     }
-    // A body that was not read would be taken for the next request.
-    if (!request.complete) response.setHeader('Connection', 'close');
+    if (!request.complete) discardRest(request);
     const tooOld = error instanceof EngineError && error.code === 'version-too-old';
     if (status === 304) exchange.empty(304);
     else if (tooOld && askedVersion !== undefined) exchange.text(status, `${message}\n`);

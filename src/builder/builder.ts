@@ -100,7 +100,7 @@ export interface CacheUsage {
   isInUse: boolean;
   /** An image has its files as well. */
   isShared: boolean;
-  /** Of its own files. */
+  /** Of the blocks that its own files and their blob take on disk. */
   sizeBytes: number;
   /** Since the epoch. */
   createdAtMs: number;

@@ -28,7 +28,7 @@ export async function commitContainer(
   const config = committedConfig(table, entry, request);
   const reference = referenceOf(request);
   const { images, snapshotter } = table.parts;
-  const parent = record.imageId !== '' && images.has(record.imageId) ? images.get(record.imageId) : null;
+  const parent = images.ofContainer(record.imageId) ?? null;
   const pauses = request.pause && status === 'running';
   if (pauses) await pauseContainer(table, entry);
   try {

@@ -201,6 +201,8 @@ export interface Containers {
   /** `ps` on the host, filtered to the container. */
   top(nameOrId: string, psArguments: string): Promise<{ titles: string[]; processes: string[][] }>;
   changes(nameOrId: string): Promise<{ path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
+  /** What it was made from as `ps` shows it: the name, or the id when the name means another image now, or none. */
+  imageName(nameOrId: string): string;
   sizes(nameOrId: string): Promise<{ sizeRwBytes: number; sizeRootFsBytes: number }>;
   /** Of the blocks that what it wrote takes on disk, and its log and other files that the engine keeps for it. */
   diskBytes(nameOrId: string): Promise<number>;

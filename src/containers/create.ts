@@ -242,7 +242,8 @@ function createWarnings(hostConfig: HostConfig): string[] {
 /** The entry's image configuration; what is known of it when the image is gone. */
 export function imageConfigOf(table: ContainerTable, entry: ContainerEntry): Image['config'] {
   const { imageId, platform } = entry.record;
-  if (imageId !== '' && table.parts.images.has(imageId)) return table.parts.images.get(imageId).config;
+  const image = table.parts.images.ofContainer(imageId);
+  if (image !== undefined) return image.config;
   return {
     architecture: platform.architecture,
     os: platform.os,

@@ -166,6 +166,13 @@ export class LocalContainers implements Containers {
     return containerSizes(this.#table, this.#table.resolve(nameOrId));
   }
 
+  imageName(nameOrId: string): string {
+    const { imageName, imageId } = this.#table.resolve(nameOrId).record;
+    const { images } = this.#table.parts;
+    const isSame = imageName === imageId || images.platforms(imageName).includes(imageId as Digest);
+    return isSame ? imageName : imageId;
+  }
+
   async diskBytes(nameOrId: string): Promise<number> {
     return containerDiskBytes(this.#table, this.#table.resolve(nameOrId));
   }

@@ -10,7 +10,7 @@ export async function containerSizes(
   const { images, snapshotter } = table.parts;
   const sizeRwBytes = await snapshotter.usageBytes(entry.id);
   const { imageId } = entry.record;
-  const imageBytes = imageId !== '' && images.has(imageId) ? images.get(imageId).sizeBytes : 0;
+  const imageBytes = images.ofContainer(imageId)?.sizeBytes ?? 0;
   return { sizeRwBytes, sizeRootFsBytes: sizeRwBytes + imageBytes };
 }
 

@@ -358,6 +358,8 @@ export class TestRooms implements Disposable {
     return partial<Images>('images', {
       has: known,
       list: () => [this.image],
+      ofContainer: (id) => (id === this.image.id ? this.image : undefined),
+      platforms: (name) => (known(name) ? [this.image.id] : []),
       get: (name) => {
         if (!known(name)) throw new EngineError('not-found', `No such image: ${name}:latest`);
         return this.image;

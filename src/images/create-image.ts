@@ -104,13 +104,22 @@ export async function createImage(
       layers,
       manifest: null,
       references: request.reference === undefined ? [] : [request.reference],
-      parent: request.hasNoParent === true || request.heldBy !== undefined ? '' : (parent?.id ?? ''),
+      parent: isParent(store, request) ? (parent?.id ?? '') : '',
     },
     signal === undefined ? {} : { signal },
   );
   if (request.heldBy !== undefined) prepared.record.heldBy = request.heldBy;
   store.commit([prepared]);
   return prepared.id;
+}
+
+/** One that was removed is nobody's parent, nor is it of a tree of the build cache. */
+function isParent(
+  { catalog }: ImageStore,
+  { parent, hasNoParent, heldBy }: { parent: Image | null; hasNoParent?: boolean; heldBy?: string[] },
+): boolean {
+  if (hasNoParent === true || heldBy !== undefined || parent === null) return false;
+  return catalog.ids().includes(parent.id);
 }
 
 /** A reference that can be given to an image here. @throws {EngineError} `invalid-parameter` */

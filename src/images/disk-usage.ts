@@ -2,6 +2,7 @@ import { chainIds, type ChainId, type Digest } from '../spec/index.ts';
 import type { ImageStore } from './image-store.ts';
 import type { Images } from './images.ts';
 import { layerSizes } from './prune-images.ts';
+import { treeHolder } from './trees.ts';
 
 /** By the lengths of files: what all layers have, and of each image what it shares with others. */
 export function imagesDiskUsage(store: ImageStore): ReturnType<Images['diskUsage']> {
@@ -45,7 +46,9 @@ export async function imagesDiskBlocks(store: ImageStore): ReturnType<Images['di
       return { image: catalog.view(id), ids, keys: keysOf(store, ids) };
     });
   const uses = countUses(images.map(({ keys }) => keys));
-  const all = [...catalog.ids(), ...catalog.held().map(([id]) => id)];
+  // The build cache counts its own.
+  const held = catalog.held().filter(([, users]) => users.some((user) => user !== treeHolder));
+  const all = [...catalog.ids(), ...held.map(([id]) => id)];
   return {
     totalBytes: sum(keysOf(store, all)) + unfinishedBytes,
     images: images.map(({ image, ids, keys }) => ({

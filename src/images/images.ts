@@ -67,6 +67,8 @@ export interface Images {
    */
   get(nameOrId: string, platform?: Platform): Image;
   has(nameOrId: string, platform?: Platform): boolean;
+  /** By id, also one that was removed by force and lives on for the containers that were made from it. */
+  ofContainer(id: string): Image | undefined;
   /**
    * The index or manifest that a name stands for; with `platform` the manifest of that one. An image that came without a
    * manifest has the one that save() writes.
@@ -74,7 +76,7 @@ export interface Images {
   target(nameOrId: string, platform?: Platform): Descriptor;
   /** Each manifest reachable from the target, here or not. */
   variants(nameOrId: string): Promise<ImageVariant[]>;
-  /** Ids of the images here that a name stands for, this machine's platform first. */
+  /** Ids of the images here that a name stands for, this machine's platform first; none when it stands for nothing. */
   platforms(nameOrId: string): Digest[];
   /** An empty tag means the one in `repository`, else `latest`. */
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;

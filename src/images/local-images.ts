@@ -115,6 +115,11 @@ export class LocalImages implements Images {
     }
   }
 
+  ofContainer(id: string): Image | undefined {
+    const { catalog } = this.#store;
+    return catalog.record(id as Image['id']) === undefined ? undefined : catalog.view(id as Image['id']);
+  }
+
   target(nameOrId: string, platform?: Platform): Descriptor {
     const { catalog } = this.#store;
     const naming =
@@ -127,7 +132,7 @@ export class LocalImages implements Images {
   }
 
   platforms(nameOrId: string): Image['id'][] {
-    return this.#store.catalog.naming(nameOrId).ids;
+    return this.has(nameOrId) ? this.#store.catalog.naming(nameOrId).ids : [];
   }
 
   async tag(nameOrId: string, repository: string, tag: string): Promise<void> {
@@ -188,8 +193,12 @@ export class LocalImages implements Images {
 
   async createFromLayer(request: Parameters<Images['createFromLayer']>[0]): Promise<Image> {
     const { reference: text, ...rest } = request;
-    const reference = text === undefined ? {} : { reference: parseTagReference(text) };
-    const id = await createImage(this.#store, { ...rest, ...reference });
+    const reference = text === undefined ? undefined : parseTagReference(text);
+    const id = await createImage(this.#store, {
+      ...rest,
+      ...(reference === undefined ? {} : { reference }),
+    });
+    if (reference !== undefined) this.#store.publish('tag', id, familiarReference(reference));
     return this.#store.catalog.view(id);
   }
 

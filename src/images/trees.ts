@@ -36,6 +36,8 @@ export type LayerStack = Tree | Image;
 export interface Trees {
   get(id: Digest): Tree | undefined;
   ids(): Digest[];
+  /** Of the blocks that each layer of a tree takes on disk, with its blob: of all trees. */
+  diskBytes(): Promise<Map<ChainId, number>>;
   /** An image's layers, or its lowest `count`, kept beyond the image. */
   keep(image: Pick<Image, 'id'>, count?: number): Promise<Tree>;
   /** A layer tar on top; null for none. `place` as of Images.createFromLayer(). */
@@ -74,6 +76,22 @@ export class LocalTrees implements Trees {
 
   ids(): Digest[] {
     return this.#store.catalog.held().flatMap(([id, users]) => (users.includes(treeHolder) ? [id] : []));
+  }
+
+  async diskBytes(): Promise<Map<ChainId, number>> {
+    const { catalog, content, snapshotter } = this.#store;
+    const { blobs } = await content.diskUsage();
+    const bytes = new Map<ChainId, number>();
+    for (const id of this.ids()) {
+      const records = catalog.record(id)?.layers ?? [];
+      for (const [index, { chainId }] of (this.get(id)?.layers ?? []).entries()) {
+        if (bytes.has(chainId)) continue;
+        const digest = records[index]?.blob.digest ?? '';
+        const unpacked = snapshotter.hasLayer(chainId) ? await snapshotter.layerDiskBytes(chainId) : 0;
+        bytes.set(chainId, unpacked + (blobs.get(digest) ?? 0));
+      }
+    }
+    return bytes;
   }
 
   async keep(image: Pick<Image, 'id'>, count = Infinity): Promise<Tree> {

@@ -30,6 +30,7 @@ export type ContainerBackend = Pick<
   | 'top'
   | 'changes'
   | 'sizes'
+  | 'imageName'
   | 'execIds'
   | 'commit'
 >;
@@ -54,14 +55,13 @@ export function containerRoutes(
       async handle(exchange, query) {
         const limit = query.limit !== undefined && query.limit > 0 ? { limit: query.limit } : {};
         const records = containers.list({ all: query.all, ...limit, filters: query.filters });
-        const views = query.size
-          ? await Promise.all(
-              records.map(async (record) =>
-                summaryView(record, exchange.version, await containers.sizes(record.id)),
-              ),
-            )
-          : records.map((record) => summaryView(record, exchange.version));
-        exchange.json(200, views);
+        const views = records.map(async (record) =>
+          summaryView(record, exchange.version, {
+            image: containers.imageName(record.id),
+            ...(query.size ? { sizes: await containers.sizes(record.id) } : {}),
+          }),
+        );
+        exchange.json(200, await Promise.all(views));
       },
     }),
     route({

@@ -1,5 +1,5 @@
 import type { Builder } from '../../builder/index.ts';
-import { EngineError } from '../../errors/index.ts';
+import { EngineError, isKind } from '../../errors/index.ts';
 import type { ContainerRecord, Containers } from '../../containers/index.ts';
 import type { Images } from '../../images/index.ts';
 import type { Volumes } from '../../volumes/index.ts';
@@ -12,7 +12,7 @@ import { imageSummaryView } from '../views/image-view.ts';
 
 /** What this route needs of the engine. */
 export interface DiskUsageBackend {
-  containers: Pick<Containers, 'list' | 'sizes' | 'diskBytes'>;
+  containers: Pick<Containers, 'list' | 'sizes' | 'imageName' | 'diskBytes'>;
   images: Pick<Images, 'diskBlocks'>;
   volumes: Pick<Volumes, 'list' | 'referrers' | 'diskBytes'>;
   builder: Pick<Builder, 'cacheUsage'>;
@@ -92,10 +92,22 @@ async function containerUsage(
 ): Promise<Usage> {
   const usage: Usage = { items: [], active: 0, totalBytes: 0, reclaimableBytes: 0 };
   for (const record of records) {
-    const sizes = await containers.sizes(record.id);
-    const diskBytes = await containers.diskBytes(record.id);
+    const found = await Promise.all([containers.sizes(record.id), containers.diskBytes(record.id)]).catch(
+      (error: unknown) => {
+        // Removed since it was listed.
+        if (isKind(error, 'not-found')) return undefined;
+        throw error;
+      },
+    );
+    if (found === undefined) continue;
+    const [sizes, diskBytes] = found;
     const active = ['running', 'paused', 'restarting'].includes(record.state.status);
-    usage.items.push(summaryView(record, version, { ...sizes, sizeRwBytes: diskBytes }));
+    usage.items.push(
+      summaryView(record, version, {
+        image: containers.imageName(record.id),
+        sizes: { ...sizes, sizeRwBytes: diskBytes },
+      }),
+    );
     usage.totalBytes += diskBytes;
     if (active) usage.active++;
     else usage.reclaimableBytes += diskBytes;

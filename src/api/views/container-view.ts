@@ -61,17 +61,17 @@ function configView(record: ContainerRecord, version: ApiVersion): Record<string
   return version < 52 && MacAddress !== undefined && mac !== '' ? { ...config, MacAddress: mac } : config;
 }
 
-/** One entry of `GET /containers/json`. */
+/** One entry of `GET /containers/json`; `image` is what it is said to be made from. */
 export function summaryView(
   record: ContainerRecord,
   version: ApiVersion,
-  sizes?: ContainerSizes,
+  { image, sizes }: { image: string; sizes?: ContainerSizes },
 ): Record<string, unknown> {
   const { annotations } = { annotations: record.hostConfig.Annotations };
   return {
     Id: record.id,
     Names: [`/${record.name}`],
-    Image: record.imageName,
+    Image: image,
     ImageID: record.imageId,
     Command: commandText(record),
     Created: Math.floor(Date.parse(record.createdAt) / 1000),

@@ -116,7 +116,16 @@ export function imageSummaryView(
 }
 
 /** Unix seconds, 0 when the image does not say. */
-export function createdSeconds(image: Image): number {
-  const { created } = image.config;
-  return created === undefined ? 0 : Math.floor(Date.parse(created) / 1000);
+function createdSeconds(image: Image): number {
+  return Number(createdNanos(image) / nanosPerSecond);
+}
+
+const nanosPerSecond = 1_000_000_000n;
+
+/** The same to the nanosecond. */
+export function createdNanos({ config: { created = '' } }: Image): bigint {
+  const ms = Date.parse(created);
+  if (Number.isNaN(ms)) return 0n;
+  const fraction = /\.(\d+)/.exec(created)?.[1] ?? '';
+  return BigInt(Math.floor(ms / 1000)) * nanosPerSecond + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
 }

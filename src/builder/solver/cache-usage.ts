@@ -21,6 +21,7 @@ export async function cacheUsage(parts: {
 }): Promise<UsedCache[]> {
   const { cache, cacheMounts, images } = parts;
   const ofImages = new Set(images.list().flatMap(({ config }) => chainIds(config.rootfs.diff_ids)));
+  const bytes = await images.trees.diskBytes();
   const counted = new Set<string>();
   /** The step that made a tree, by its top layer. */
   const makers = new Map<string, string>();
@@ -32,6 +33,9 @@ export async function cacheUsage(parts: {
     // Two steps may have made the same layer: it is on disk once.
     const unseen = own.filter(({ chainId }) => !counted.has(chainId));
     for (const { chainId } of unseen) counted.add(chainId);
+    const isShared = own.length > 0 && own.every(({ chainId }) => ofImages.has(chainId));
+    // What an image has of them is counted there.
+    const sized = isShared ? unseen : unseen.filter(({ chainId }) => !ofImages.has(chainId));
     const below = layers.at(-1 - record.ownLayers)?.chainId;
     const parent = below === undefined ? undefined : makers.get(below);
     const top = own.at(-1)?.chainId;
@@ -44,8 +48,8 @@ export async function cacheUsage(parts: {
       kind: 'regular',
       description: record.description,
       isInUse: cache.isInUse(record),
-      isShared: own.length > 0 && own.every(({ chainId }) => ofImages.has(chainId)),
-      sizeBytes: unseen.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      isShared,
+      sizeBytes: sized.reduce((sum, { chainId }) => sum + (bytes.get(chainId) ?? 0), 0),
       createdAtMs: record.createdAtMs,
       lastUsedAtMs: record.lastUsedAtMs,
       uses: record.uses,

@@ -478,6 +478,35 @@ export const cliCases: CliCase[] = [
     'docker run --name $P $IMG sh -c "echo x > /made"; docker commit -c "CMD [\\"cat\\",\\"/made\\"]" $P $P:c | cut -c1-7; docker run --rm $P:c; docker rm $P; docker rmi $P:c | sed "s/[0-9a-f]\\{64\\}/ID/"',
   ),
 
+  c(
+    'image filters',
+    'mk() { mkdir -p t; echo $1 > t/f; tar -C t -c . | docker import -c "LABEL $3" - $2 >/dev/null; }; ' +
+      'mk one $P:1 n=1; mk two $P:2 n=2; mk three $P/x:3 m=3; docker tag $P:1 $P:1b; ' +
+      'ls() { echo "$*"; docker images --format "{{.Repository}}:{{.Tag}}" -f "$@" | grep $P | sort; }; ' +
+      'ls before=$P:2; ls since=$P:1; ls since=$P:1 -f before=$P/x:3; ls label=n=1; ls label=n; ls label=n -f label=n=2; ' +
+      'ls label=o; ls dangling=false; ls before=$P:none; ' +
+      'for p in $P "$P:1*" "$P:?" "$P/*" "*/x" "$P*" "$P:[12]" "$P:[!2]" "$P:{1,2}" "**" "$P/**" docker.io/library/$P:1 "["; do ls "reference=$p"; done; ' +
+      'docker rmi $P:1 $P:1b $P:2 $P/x:3 >/dev/null',
+  ),
+  c(
+    'image events',
+    'T=$(date +%s); mkdir t; echo x > t/f; tar -C t -c . | docker import -c "LABEL a=b" - $P:1 >/dev/null; docker tag $P:1 $P:2; ' +
+      'docker save -o s.tar $P:2; docker rmi $P:1 $P:2 >/dev/null; docker load -qi s.tar >/dev/null; docker create --name $P $P:2 /f >/dev/null; ' +
+      'docker commit $P $P:3 >/dev/null; docker rm $P >/dev/null; docker rmi -f $P:3 $P:2 >/dev/null; ' +
+      'docker events --since $T --until $(($(date +%s)+1)) --filter type=image --filter label=a=b --format "{{.Action}} {{json .Actor.Attributes}}"',
+  ),
+  c(
+    'ps of images renamed and removed',
+    'docker tag $IMG $P:a; docker create --name $P $P:a true >/dev/null; shown() { docker ps -a --filter name=$P --format "{{.Image}}"; }; ' +
+      'shown; docker rmi $P:a; docker rmi -f $P:a >/dev/null; [ "$(shown)" = "$(docker inspect -f "{{.Image}}" $P | cut -c8-19)" ] && echo id; ' +
+      'docker inspect -f "{{.Config.Image}}" $P; docker tag $IMG $P:a; shown; docker ps -aq --filter ancestor=$P:a | wc -l; docker rm $P; docker rmi $P:a',
+  ),
+  c(
+    'image of a container removed by force',
+    'mkdir t; echo x > t/f; tar -C t -c . | docker import - $P:1 >/dev/null; docker create --name $P $P:1 /f >/dev/null; docker rmi $P:1 2>&1 | sed "s/[0-9a-f]\\{12\\}/ID/g"; ' +
+      'docker rmi -f $P:1 | cut -d: -f1; docker ps -as --filter name=$P --format "{{.Size}}"; docker diff $P; docker cp $P:/f - | tar -t; docker rm $P',
+  ),
+
   // volumes and networks
   c(
     'volume life',
