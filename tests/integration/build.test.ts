@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { baseImage, importBaseImage, removeBaseImage } from '../conformance/cli/run-case.ts';
 import {
   buildThrough,
+  cachedSteps,
   callApi,
   caseContext,
   caseNames,
@@ -120,9 +121,5 @@ function checkOutput(expected: BuildCase, output: string): void {
   }
   for (const piece of expected.silent ?? []) assert.ok(!output.includes(piece), piece);
   if (expected.cached === undefined) return;
-  const cached: number[] = [];
-  for (const [, step, rest = ''] of output.matchAll(/Step (\d+)\/\d+ : ([^]*?)(?=\nStep |$)/g)) {
-    if (rest.includes(' ---> Using cache')) cached.push(Number(step));
-  }
-  assert.deepEqual(cached, expected.cached, output);
+  assert.deepEqual(cachedSteps(output), expected.cached, output);
 }

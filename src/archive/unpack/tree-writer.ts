@@ -46,6 +46,8 @@ export interface TreeWriterOptions {
   lowerDirectories?: readonly string[];
   /** Owner of everything, instead of what the archive says. */
   owner?: Owner;
+  /** The location was made to be filled by this archive, and nothing is in it yet; so it is for the `overlay` form. */
+  isNew?: boolean;
   /** A directory is never replaced by something else, nor the other way round. */
   noOverwriteDirNonDir?: boolean;
   maxEntries?: number;
@@ -89,7 +91,8 @@ export class TreeWriter implements TarHandler {
       onImplied: (relative) => this.#implied(relative),
       onObstacle: (relative) => this.#replaceWhiteout(relative),
     });
-    this.#inherits = options.form !== 'overlay' || (lstatSync(location.entry('')).mode & 0o2000) !== 0;
+    const isNew = options.form === 'overlay' || options.isNew === true;
+    this.#inherits = !isNew || (lstatSync(location.entry('')).mode & 0o2000) !== 0;
     const below = options.lowerDirectories?.[0];
     if (options.form === 'overlay' && below !== undefined)
       this.#directories.set('', impliedHeader(lstatSync(below)));

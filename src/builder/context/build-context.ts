@@ -117,7 +117,7 @@ export async function unpackContext(
 ): Promise<string | undefined> {
   const writer = new TreeWriter(
     ownedLocation(directory),
-    { form: 'plain', owner: { uid: 0, gid: 0 }, maxEntries: limits.maxEntries ?? MAX_ENTRIES },
+    { form: 'plain', isNew: true, owner: { uid: 0, gid: 0 }, maxEntries: limits.maxEntries ?? MAX_ENTRIES },
     syscall,
   );
   const parser = new TarParser(writer);
