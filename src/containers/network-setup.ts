@@ -58,20 +58,16 @@ export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Pro
   const { record } = entry;
   const { hostConfig, config } = record;
   const publishes = hostConfig.PublishAllPorts || Object.keys(hostConfig.PortBindings ?? {}).length > 0;
-  if (record.sandbox === null || (!publishes && !asksNames(record))) return undefined;
+  if (record.sandbox === null) return undefined;
   const { networks } = table.parts;
-  const finish = async (): Promise<void> => {
-    if (publishes) {
-      record.ports = await networks.publish(entry.id, {
-        bindings: hostConfig.PortBindings,
-        exposed: config.ExposedPorts ?? null,
-        publishAll: hostConfig.PublishAllPorts,
-      });
-    }
-  };
-  return Promise.all([finish(), networks.answerNames(entry.id, nameOptions(table, record))]).then(
-    () => undefined,
-  );
+  if (publishes) {
+    record.ports = networks.publish(entry.id, {
+      bindings: hostConfig.PortBindings,
+      exposed: config.ExposedPorts ?? null,
+      publishAll: hostConfig.PublishAllPorts,
+    });
+  }
+  return asksNames(record) ? networks.answerNames(entry.id, nameOptions(table, record)) : undefined;
 }
 
 function attachAll(table: ContainerTable, entry: ContainerEntry): void {

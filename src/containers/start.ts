@@ -89,7 +89,7 @@ export function watchExit(table: ContainerTable, entry: ContainerEntry, task: Ru
 
 async function createTask(table: ContainerTable, entry: ContainerEntry): Promise<RuntimeTask> {
   const { record } = entry;
-  const { snapshotter, runtime, cgroups } = table.parts;
+  const { snapshotter, runtime, cgroups, networks } = table.parts;
   const rootPath = await snapshotter.mount(entry.id, { isDiscardable: record.hostConfig.AutoRemove });
   mkdirSync(table.directory(entry.id), { recursive: true, mode: 0o710 });
   const network = prepareNetwork(table, entry);
@@ -129,7 +129,9 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
     openStdin: record.config.OpenStdin,
     stdinOnce: record.config.StdinOnce,
     logPath: logSettings(record.hostConfig.LogConfig).written ? record.logPath : null,
+    held: networks.portSockets(entry.id),
   });
+  void created.catch(() => {}).then(() => networks.closePortSockets(entry.id));
   if (finished === undefined) return created;
   const [networking, task] = await Promise.allSettled([finished, created]);
   if (networking.status === 'rejected') throw networking.reason;

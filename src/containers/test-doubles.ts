@@ -417,6 +417,8 @@ export class TestRooms implements Disposable {
       sweep: (keep) => {
         for (const id of this.sandboxes) if (!keep.has(id)) this.sandboxes.delete(id);
       },
+      portSockets: () => [],
+      closePortSockets: () => {},
       driverOf: () => 'bridge',
       hostGateway: () => ['10.0.0.1'],
     });

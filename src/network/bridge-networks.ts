@@ -86,6 +86,7 @@ export class BridgeNetworks implements Networks {
     this.#ports = new PublishedPorts({
       allocator: new PortAllocator(syscall),
       firewall: this.#firewall,
+      close: (descriptor) => syscall.close(descriptor),
       records: records.collection('network-ports'),
       forgetUdpFlows: (ports) => this.#netlink.forgetUdpFlows(ports),
       onFailure: (message) => this.#note(message),
@@ -270,15 +271,16 @@ export class BridgeNetworks implements Networks {
     return this.#table.endpointsIn(containerId).some(({ isGateway }) => isGateway === true);
   }
 
-  async publish(containerId: string, request: PublishRequest): Promise<Record<string, PortBinding[]>> {
-    const endpoint = this.#table.endpointsIn(containerId).find(({ isGateway }) => isGateway === true);
+  publish(containerId: string, request: PublishRequest): Record<string, PortBinding[]> {
+    const endpoints = this.#table.endpointsIn(containerId);
+    const endpoint =
+      endpoints.find(({ isGateway }) => isGateway === true) ??
+      endpoints.find(({ isGateway6 }) => isGateway6 === true);
     const target = endpoint === undefined ? undefined : this.#targetOf(endpoint);
     if (endpoint === undefined || target === undefined) return {};
-    const { bridge } = this.#table.find(endpoint.networkId);
     try {
       this.#openWays(endpoint, target);
-      const defaultAddress = bridge?.hostAddress ?? '0.0.0.0';
-      return portMap(await this.#ports.publish(containerId, target, request, defaultAddress));
+      return portMap(this.#ports.publish(containerId, target, request));
     } catch (error) {
       const { EndpointID: id } = endpoint.settings;
       throw new EngineError(
@@ -288,6 +290,14 @@ export class BridgeNetworks implements Networks {
         { cause: error },
       );
     }
+  }
+
+  portSockets(containerId: string): readonly number[] {
+    return this.#ports.sockets(containerId);
+  }
+
+  closePortSockets(containerId: string): void {
+    this.#ports.closeSockets(containerId);
   }
 
   async answerNames(containerId: string, options: NameOptions): Promise<void> {
@@ -360,7 +370,6 @@ export class BridgeNetworks implements Networks {
     this.#sandboxes.open();
     this.#lives.raiseAll();
     await this.#bridges.applyFirewall();
-    this.#ports.open();
     if (await this.#firewall.foreignForwardDrop()) {
       const rule = (condition: string) => `iptables -I DOCKER-USER ${condition} -j ACCEPT`;
       this.#note(
@@ -402,7 +411,19 @@ export class BridgeNetworks implements Networks {
 
   #targetOf({ networkId, settings }: EndpointRecord): PortTarget | undefined {
     const bridge = this.#bridges.find(networkId)?.record;
-    return bridge === undefined ? undefined : { networkId, bridge: bridge.name, address: settings.IPAddress };
+    if (bridge === undefined) return undefined;
+    const { gatewayMode4, gatewayMode6, trustedLinks = [], hostAddress } = bridge;
+    const families = [4, 6] as const;
+    const routed = families.filter((family) => (family === 4 ? gatewayMode4 : gatewayMode6) === 'routed');
+    return {
+      networkId,
+      bridge: bridge.name,
+      address: settings.IPAddress,
+      address6: settings.GlobalIPv6Address,
+      routed,
+      direct: trustedLinks.length > 0 ? families : routed,
+      ...(hostAddress === undefined ? {} : { defaultAddress: hostAddress }),
+    };
   }
 
   #note(text: string): void {

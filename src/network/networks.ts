@@ -70,7 +70,14 @@ export interface Networks {
    * @returns every port with its bindings as given
    * @throws {EngineError} with dockerd's texts when a port is taken; none is published then.
    */
-  publish(containerId: string, request: PublishRequest): Promise<Record<string, PortBinding[]>>;
+  publish(containerId: string, request: PublishRequest): Record<string, PortBinding[]>;
+  /**
+   * Descriptors of sockets bound to the ports just published, which keep programs of the host from them: to be inherited by
+   * a process that lives as long as the container does.
+   */
+  portSockets(containerId: string): readonly number[];
+  /** That process has them. No error when there are none. */
+  closePortSockets(containerId: string): void;
   /**
    * Resolves once names are answered in the sandbox, if it is in a network of the user's: to be awaited before the
    * container's first instruction.

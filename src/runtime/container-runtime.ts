@@ -20,6 +20,11 @@ export interface RuntimeCreate {
   stdinOnce: boolean;
   /** conmon's k8s-format file; null for no log. */
   logPath: string | null;
+  /**
+   * Descriptors that are held open as long as the container lives, whatever becomes of the engine; it does not get them
+   * itself. The caller closes its own when create() has ended.
+   */
+  held?: readonly number[];
 }
 
 export interface RuntimeExec {

@@ -27,7 +27,7 @@ test('portElements() makes one element of neighbouring ports, whatever their num
 });
 
 test('portElements() opens a container’s own address where nothing is translated', () => {
-  assert.deepEqual(commands([{ ...forward(80, 80), way: 'direct' }]), [
+  assert.deepEqual(commands([{ ...forward(80, 80), direct: true }]), [
     'add element inet t open_ports { 10.0.0.2 . tcp . 80-80 }',
   ]);
 });

@@ -6,8 +6,8 @@ export interface PortForward {
   port: PublishedPort;
   /** The container's; of the same family as the port's host address. */
   address: string;
-  /** By the host's port, by the container's own address, or by both; absent: by the host's port. */
-  way?: 'translated' | 'direct' | 'both';
+  /** Packets may go to the container's own address; nothing is translated. */
+  direct?: boolean;
 }
 
 /** Names of the maps and sets of one IP family: what translates, and what may be reached without translation. */
@@ -43,13 +43,11 @@ export function portElements(forwards: readonly PortForward[]): Element[] {
       key: [addressField(address), protocol, portField(port.containerPort)],
       lastPort: port.containerPort + count,
     };
-    const direct = run.first.way === undefined || run.first.way === 'translated' ? [] : [open];
-    if (run.first.way === 'direct') return direct;
+    if (run.first.direct === true) return [open];
     const isBound = port.hostAddress !== (family === 4 ? '0.0.0.0' : '::');
     const host = isBound ? [addressField(port.hostAddress)] : [];
     if (count === 0) {
       return [
-        ...direct,
         {
           family: 'inet',
           set: isBound ? maps.bound : maps.any,
@@ -58,7 +56,7 @@ export function portElements(forwards: readonly PortForward[]): Element[] {
         },
       ];
     }
-    const parts = shiftedRanges(port.hostPort, run.last, port.containerPort).map((part): Element => ({
+    return shiftedRanges(port.hostPort, run.last, port.containerPort).map((part) => ({
       family: 'inet',
       set: isBound ? maps.boundRange : maps.anyRange,
       key: [...host, protocol, portField(part.first)],
@@ -66,7 +64,6 @@ export function portElements(forwards: readonly PortForward[]): Element[] {
       value: [addressField(address), portField(part.low)],
       lastValuePort: part.high,
     }));
-    return [...direct, ...parts];
   });
 }
 
@@ -93,8 +90,8 @@ export function shiftedRanges(
 }
 
 function runsOf(forwards: readonly PortForward[]): Run[] {
-  const order = ({ port, address, way }: PortForward): string =>
-    `${way} ${address} ${port.hostAddress} ${port.protocol} ` +
+  const order = ({ port, address, direct = false }: PortForward): string =>
+    `${direct} ${address} ${port.hostAddress} ${port.protocol} ` +
     `${String(port.hostPort + 65536 - port.containerPort).padStart(6, '0')} ${String(port.hostPort).padStart(5, '0')}`;
   const sorted = forwards
     .map((forward) => ({ forward, key: order(forward) }))
@@ -114,7 +111,7 @@ function continues({ first, last }: Run, next: PortForward): boolean {
     next.port.hostPort === last + 1 &&
     next.port.hostPort - next.port.containerPort === first.port.hostPort - first.port.containerPort &&
     next.address === first.address &&
-    next.way === first.way &&
+    next.direct === first.direct &&
     next.port.protocol === first.port.protocol &&
     next.port.hostAddress === first.port.hostAddress
   );

@@ -6,17 +6,23 @@ import type { PortProtocol, PublishedPort, WantedPort } from './published-port.t
 type SocketSyscall = Pick<Syscall, 'socket' | 'bind' | 'close'>;
 
 const AF_INET = 2;
+const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
-const anyAddress = '0.0.0.0';
-/** Of one container; descriptors are not for free, and ranges of thousands are published for programs that own the machine. */
-const MAX_RESERVED = 1024;
+const IPPROTO_SCTP = 132;
 
 const errnoText: Readonly<Record<string, string>> = {
   EADDRINUSE: 'address already in use',
   EADDRNOTAVAIL: 'cannot assign requested address',
   EACCES: 'permission denied',
+  EMFILE: 'too many open files: each published port takes one (RLIMIT_NOFILE)',
 };
+
+/** Ports that were given, with the sockets bound to them, which whoever asked closes. */
+export interface Allocation {
+  ports: PublishedPort[];
+  sockets: number[];
+}
 
 /**
  * The host's ports that lead into containers. Each is held by a socket bound to it, so that no program of the host takes
@@ -25,8 +31,8 @@ const errnoText: Readonly<Record<string, string>> = {
  */
 export class PortAllocator {
   readonly #syscall: SocketSyscall;
-  /** By `tcp/80`: the addresses it is taken on, with the socket where there is one. */
-  readonly #taken = new Map<string, Map<string, number | undefined>>();
+  /** By `tcp/80`: the addresses it is taken on. */
+  readonly #taken = new Map<string, Set<string>>();
   readonly #range: { first: number; last: number };
   readonly #next = new Map<PortProtocol, number>();
 
@@ -39,55 +45,35 @@ export class PortAllocator {
    * All of them or none.
    * @throws {EngineError} `internal` with dockerd's texts when a port is taken.
    */
-  allocate(wanted: readonly WantedPort[]): PublishedPort[] {
-    const got: PublishedPort[] = [];
+  allocate(wanted: readonly WantedPort[]): Allocation {
+    const got: Allocation = { ports: [], sockets: [] };
     try {
-      for (const port of wanted) got.push(this.#allocateOne(port, got.length < MAX_RESERVED));
+      for (const port of wanted) this.#allocateOne(port, got);
       return got;
     } catch (error) {
-      this.release(got);
+      this.release(got.ports);
+      for (const socket of got.sockets) this.#syscall.close(socket);
       throw error;
     }
   }
 
-  /** Takes ports that a container has already. @returns those that a program of the host took meanwhile. */
-  adopt(ports: readonly PublishedPort[]): PublishedPort[] {
-    const lost: PublishedPort[] = [];
-    for (const [index, port] of ports.entries()) {
-      const addresses = this.#addresses(port.protocol, port.hostPort);
-      if (addresses.has(port.hostAddress)) continue;
-      let fd: number | undefined;
-      try {
-        if (index < MAX_RESERVED) fd = this.#reserve(port);
-      } catch {
-        lost.push(port);
-      }
-      addresses.set(port.hostAddress, fd);
-    }
-    return lost;
+  /** Ports that a container has already, and its monitor the sockets of. */
+  adopt(ports: readonly PublishedPort[]): void {
+    for (const { protocol, hostPort, hostAddress } of ports)
+      this.#addresses(protocol, hostPort).add(hostAddress);
   }
 
   release(ports: readonly PublishedPort[]): void {
     for (const { protocol, hostPort, hostAddress } of ports) {
       const key = `${protocol}/${hostPort}`;
       const addresses = this.#taken.get(key);
-      const fd = addresses?.get(hostAddress);
-      if (fd !== undefined) this.#syscall.close(fd);
       addresses?.delete(hostAddress);
       if (addresses?.size === 0) this.#taken.delete(key);
     }
   }
 
-  /** Gives up the sockets; the containers keep their ports. */
-  close(): void {
-    for (const addresses of this.#taken.values()) {
-      for (const fd of addresses.values()) if (fd !== undefined) this.#syscall.close(fd);
-    }
-    this.#taken.clear();
-  }
-
-  #allocateOne(wanted: WantedPort, isReserved: boolean): PublishedPort {
-    const { protocol, containerPort, hostAddress } = wanted;
+  #allocateOne(wanted: WantedPort, got: Allocation): void {
+    const { protocol, containerPort, hostAddresses } = wanted;
     const isDynamic = wanted.firstHostPort === 0;
     const first = isDynamic ? this.#range.first : wanted.firstHostPort;
     const last = isDynamic ? this.#range.last : wanted.lastHostPort;
@@ -95,60 +81,97 @@ export class PortAllocator {
     const count = last - first + 1;
     for (let step = 0; step < count; step++) {
       const hostPort = first + ((start - first + step) % count);
-      const port: PublishedPort = { protocol, containerPort, hostAddress, hostPort };
-      if (this.#isTaken(port)) {
+      const ports = hostAddresses.map((hostAddress) => ({ protocol, containerPort, hostAddress, hostPort }));
+      const taken = ports.find((port) => this.#isTaken(port));
+      if (taken !== undefined) {
         if (first !== last) continue;
         throw new EngineError(
           'internal',
-          `Bind for ${hostAddress}:${hostPort} failed: port is already allocated`,
+          `Bind for ${withBrackets(taken.hostAddress)}:${hostPort} failed: port is already allocated`,
         );
       }
-      let fd: number | undefined;
-      try {
-        if (isReserved) fd = this.#reserve(port);
-      } catch (error) {
-        if (!(error instanceof SyscallError)) throw error;
-        if (first !== last && error.errno === 'EADDRINUSE') continue;
-        const reason = errnoText[error.errno] ?? error.message;
-        throw new EngineError(
-          'internal',
-          `failed to bind host port ${hostAddress}:${hostPort}/${protocol}: ${reason}`,
-          { cause: error },
-        );
-      }
-      this.#addresses(protocol, hostPort).set(hostAddress, fd);
+      const sockets = this.#reserve(ports, first !== last);
+      if (sockets === undefined) continue;
+      this.adopt(ports);
+      // One by one: thousands are no arguments of a call.
+      for (const port of ports) got.ports.push(port);
+      for (const socket of sockets) got.sockets.push(socket);
       if (isDynamic) this.#next.set(protocol, hostPort === last ? first : hostPort + 1);
-      return port;
+      return;
     }
     throw new EngineError('internal', isDynamic ? 'all ports are allocated' : 'port is already allocated');
   }
 
   #isTaken({ protocol, hostPort, hostAddress }: PublishedPort): boolean {
     const addresses = this.#taken.get(`${protocol}/${hostPort}`);
-    if (addresses === undefined || addresses.size === 0) return false;
-    return hostAddress === anyAddress || addresses.has(anyAddress) || addresses.has(hostAddress);
+    if (addresses === undefined) return false;
+    const [any, isOfFamily] = hostAddress.includes(':')
+      ? ['::', (other: string) => other.includes(':')]
+      : ['0.0.0.0', (other: string) => !other.includes(':')];
+    return hostAddress === any
+      ? [...addresses].some(isOfFamily)
+      : addresses.has(any) || addresses.has(hostAddress);
   }
 
-  #addresses(protocol: PortProtocol, port: number): Map<string, number | undefined> {
+  #addresses(protocol: PortProtocol, port: number): Set<string> {
     const key = `${protocol}/${port}`;
     let addresses = this.#taken.get(key);
-    if (addresses === undefined) this.#taken.set(key, (addresses = new Map<string, number | undefined>()));
+    if (addresses === undefined) this.#taken.set(key, (addresses = new Set()));
     return addresses;
   }
 
-  #reserve({ protocol, hostAddress, hostPort }: PublishedPort): number | undefined {
-    // The kernel may have no SCTP at all; nothing else then serves it either.
-    if (protocol === 'sctp') return undefined;
-    const fd = this.#syscall.socket(AF_INET, protocol === 'tcp' ? SOCK_STREAM : SOCK_DGRAM, 0);
+  /**
+   * A socket for each of the ports.
+   * @param hasOthers another number may be tried: nothing is returned then for one that a program has
+   */
+  #reserve(ports: readonly PublishedPort[], hasOthers: boolean): number[] | undefined {
+    const sockets: number[] = [];
+    for (const port of ports) {
+      try {
+        const socket = this.#bind(port);
+        if (socket !== undefined) sockets.push(socket);
+      } catch (error) {
+        for (const socket of sockets) this.#syscall.close(socket);
+        if (!(error instanceof SyscallError)) throw error;
+        if (hasOthers && error.errno === 'EADDRINUSE') return undefined;
+        const { hostAddress, hostPort, protocol } = port;
+        throw new EngineError(
+          'internal',
+          `failed to bind host port ${withBrackets(hostAddress)}:${hostPort}/${protocol}: ` +
+            (errnoText[error.errno] ?? error.message),
+          { cause: error },
+        );
+      }
+    }
+    return sockets;
+  }
+
+  #bind({ protocol, hostAddress, hostPort }: PublishedPort): number | undefined {
+    let socket: number;
     try {
-      this.#syscall.bind(fd, hostAddress, hostPort);
-      return fd;
+      socket = this.#syscall.socket(
+        hostAddress.includes(':') ? AF_INET6 : AF_INET,
+        protocol === 'udp' ? SOCK_DGRAM : SOCK_STREAM,
+        protocol === 'sctp' ? IPPROTO_SCTP : 0,
+      );
     } catch (error) {
-      this.#syscall.close(fd);
+      // The kernel may have no SCTP at all, or no IPv6; nothing else then serves it either.
+      if (error instanceof SyscallError && absent.includes(error.errno)) return undefined;
+      throw error;
+    }
+    try {
+      this.#syscall.bind(socket, hostAddress, hostPort);
+      return socket;
+    } catch (error) {
+      this.#syscall.close(socket);
       throw error;
     }
   }
 }
+
+const absent: readonly string[] = ['EPROTONOSUPPORT', 'ESOCKTNOSUPPORT', 'EAFNOSUPPORT'];
+
+const withBrackets = (address: string): string => (address.includes(':') ? `[${address}]` : address);
 
 /** The kernel's range of ports that it gives out itself. */
 function dynamicRange(): { first: number; last: number } {

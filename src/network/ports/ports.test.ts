@@ -5,6 +5,7 @@ import { recordingSyscall } from '../../sys/index.ts';
 import { PortAllocator } from './port-allocator.ts';
 import { portMap, wantedPorts } from './published-port.ts';
 
+const ipv4Only = { ipv4: 'translated', ipv6: 'none' } as const;
 const range = { first: 40000, last: 40003 };
 
 /** A kernel where programs hold these ports. */
@@ -22,7 +23,7 @@ function kernel(held: readonly number[] = []) {
 const want = (text: string, host = '0.0.0.0') => {
   const [hostPort = '', containerPort = ''] = text.split(':');
   const bindings = { [`${containerPort}/tcp`]: [{ HostIp: '', HostPort: hostPort }] };
-  return wantedPorts({ bindings, exposed: null, publishAll: false }, host);
+  return wantedPorts({ bindings, exposed: null, publishAll: false }, { ...ipv4Only, defaultAddress: host });
 };
 
 test('wantedPorts() puts fixed ports first and publishes what is exposed when asked', () => {
@@ -35,13 +36,13 @@ test('wantedPorts() puts fixed ports first and publishes what is exposed when as
       exposed: { '53/udp': {}, '80/tcp': {} },
       publishAll: true,
     },
-    '127.0.0.1',
+    { ...ipv4Only, defaultAddress: '127.0.0.1' },
   );
   assert.deepEqual(
-    wanted.map(({ protocol, containerPort, hostAddress, firstHostPort }) => [
+    wanted.map(({ protocol, containerPort, hostAddresses, firstHostPort }) => [
       containerPort,
       protocol,
-      hostAddress,
+      hostAddresses.join(),
       firstHostPort,
     ]),
     [
@@ -62,7 +63,7 @@ test('wantedPorts() refuses what is no port', () => {
   ] as const) {
     const bindings = { [port]: [{ HostIp: '', HostPort: hostPort }] };
     assert.throws(
-      () => wantedPorts({ bindings, exposed: null, publishAll: false }, '0.0.0.0'),
+      () => wantedPorts({ bindings, exposed: null, publishAll: false }, ipv4Only),
       (error) => isKind(error, 'invalid-parameter'),
       `${hostPort}:${port}`,
     );
@@ -78,15 +79,15 @@ test('PortAllocator.allocate() gives a port once on all addresses, or once on ea
   );
   const two = ports.allocate(want('8080:80', '10.0.0.1'));
   assert.throws(() => ports.allocate(want('8080:80', '10.0.0.1')), /already allocated/);
-  ports.release([...one, ...two]);
-  assert.deepEqual(portMap(ports.allocate(want('8080:80'))), {
+  ports.release([...one.ports, ...two.ports]);
+  assert.deepEqual(portMap(ports.allocate(want('8080:80')).ports), {
     '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '8080' }],
   });
 });
 
 test('PortAllocator.allocate() goes round the dynamic ports, past those of programs', () => {
   const ports = new PortAllocator(kernel([40001]), range);
-  const next = (): number | undefined => ports.allocate(want(':80'))[0]?.hostPort;
+  const next = (): number | undefined => ports.allocate(want(':80')).ports[0]?.hostPort;
   const [first, second, third] = [next(), next(), next()];
   assert.deepEqual([first, second, third], [40000, 40002, 40003]);
   assert.throws(next, /all ports are allocated/);
@@ -94,7 +95,7 @@ test('PortAllocator.allocate() goes round the dynamic ports, past those of progr
 
 test('PortAllocator.allocate() takes the first free port of a range', () => {
   const ports = new PortAllocator(kernel([8000]), range);
-  assert.equal(ports.allocate(want('8000-8002:80'))[0]?.hostPort, 8001);
+  assert.equal(ports.allocate(want('8000-8002:80')).ports[0]?.hostPort, 8001);
 });
 
 test('PortAllocator.allocate() is undone when a program has one of the ports, whose socket is closed', () => {
@@ -106,12 +107,54 @@ test('PortAllocator.allocate() is undone when a program has one of the ports, wh
   );
   const closed = syscall.calls.filter(({ name }) => name === 'close').length;
   assert.equal(closed, syscall.calls.filter(({ name }) => name === 'socket').length);
-  assert.equal(ports.allocate(want('8080:80')).length, 1);
+  assert.equal(ports.allocate(want('8080:80')).ports.length, 1);
 });
 
-test('PortAllocator.adopt() keeps ports that a program took meanwhile, and says so', () => {
+test('PortAllocator.adopt() takes ports whose sockets somebody else holds', () => {
   const ports = new PortAllocator(kernel([8080]), range);
   const port = { protocol: 'tcp', containerPort: 80, hostAddress: '0.0.0.0', hostPort: 8080 } as const;
-  assert.deepEqual(ports.adopt([port]), [port]);
+  ports.adopt([port]);
   assert.throws(() => ports.allocate(want('8080:80')), /already allocated/);
+});
+
+test('wantedPorts() means all families of the container, and refuses one that it has not', () => {
+  const of = (HostIp: string, target: Parameters<typeof wantedPorts>[1]) =>
+    wantedPorts(
+      { bindings: { '80': [{ HostIp, HostPort: '8080' }] }, exposed: null, publishAll: false },
+      target,
+    )[0]?.hostAddresses;
+  const both = { ipv4: 'translated', ipv6: 'translated' } as const;
+  assert.deepEqual(of('', both), ['0.0.0.0', '::']);
+  assert.deepEqual(of('', ipv4Only), ['0.0.0.0']);
+  assert.deepEqual(of('', { ...both, ipv6: 'direct' }), ['0.0.0.0']);
+  assert.deepEqual(of('::1', both), ['::1']);
+  assert.deepEqual(of('::1', { ...both, ipv6: 'direct' }), []);
+  assert.throws(() => of('::1', ipv4Only), /cannot map from IPv6 address ::1 to an IPv4-only container/);
+  assert.throws(() => of('nonsense', both), /not an address/);
+});
+
+test('PortAllocator.allocate() gives one number on both families, past a program that has it on one', () => {
+  const syscall = recordingSyscall({
+    socket: () => 7,
+    bind: (_fd, address, port) => {
+      if (address === '::' && port === 40000) throw new SyscallError('bind', 'EADDRINUSE', address);
+      return port;
+    },
+  });
+  const ports = new PortAllocator(syscall, range);
+  const wanted = { protocol: 'tcp', containerPort: 80, hostAddresses: ['0.0.0.0', '::'] } as const;
+  const { ports: got, sockets } = ports.allocate([{ ...wanted, firstHostPort: 0, lastHostPort: 0 }]);
+  assert.deepEqual(
+    got.map(({ hostAddress, hostPort }) => [hostAddress, hostPort]),
+    [
+      ['0.0.0.0', 40001],
+      ['::', 40001],
+    ],
+  );
+  assert.equal(sockets.length, 2);
+  assert.equal(syscall.calls.filter(({ name }) => name === 'close').length, 2);
+  assert.throws(
+    () => ports.allocate([{ ...wanted, firstHostPort: 40001, lastHostPort: 40001 }]),
+    /Bind for 0\.0\.0\.0:40001 failed/,
+  );
 });

@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { EngineError } from '../../errors/index.ts';
 import type { PortBinding } from '../../spec/index.ts';
 
@@ -15,12 +15,12 @@ export interface PublishRequest {
   publishAll: boolean;
 }
 
-/** One port of a container that is wanted on the host. */
+/** One port of a container that is wanted on the host: the same number on all of the addresses. */
 export interface WantedPort {
   protocol: PortProtocol;
   containerPort: number;
-  /** IPv4; `0.0.0.0` for all. */
-  hostAddress: string;
+  /** `0.0.0.0` and `::` for all of a family; empty: on no port of the host, reached at the container's own address. */
+  hostAddresses: readonly string[];
   /** Any free one of these; both 0 for any of the machine's dynamic ports. */
   firstHostPort: number;
   lastHostPort: number;
@@ -30,40 +30,60 @@ export interface WantedPort {
 export interface PublishedPort {
   protocol: PortProtocol;
   containerPort: number;
+  /** The unspecified address of a family for all of it. */
   hostAddress: string;
   hostPort: number;
 }
 
+/** By the host's ports, at its own address, or not at all. */
+export type Way = 'translated' | 'direct' | 'none';
+
+/** How a container is reached by each family, and where ports go that name no address. */
+export interface PublishingTarget {
+  ipv4: Way;
+  ipv6: Way;
+  /** The network's own default; absent: all addresses of the families that the container has. */
+  defaultAddress?: string | undefined;
+}
+
 /**
  * The ports that a request stands for: fixed ones first, so that no dynamic one takes what another asks for by number.
- * @param defaultAddress for bindings that name none
- * @throws {EngineError} `invalid-parameter`; `not-implemented` for an IPv6 address
+ * @throws {EngineError} `invalid-parameter`, also for an address of a family that the container has none of
  */
-export function wantedPorts(request: PublishRequest, defaultAddress: string): WantedPort[] {
+export function wantedPorts(request: PublishRequest, target: PublishingTarget): WantedPort[] {
   const wanted: WantedPort[] = [];
   for (const [key, bindings] of Object.entries(request.bindings ?? {})) {
-    for (const { HostIp, HostPort } of bindings ?? []) {
-      const address = HostIp === '' ? defaultAddress : HostIp;
-      if (!isIPv4(address)) {
-        throw new EngineError(
-          address.includes(':') ? 'not-implemented' : 'invalid-parameter',
-          `Cannot publish on host address ${address}: only IPv4 addresses can be published on`,
-        );
-      }
-      wanted.push({ ...parseKey(key), hostAddress: address, ...parseHostPort(HostPort) });
-    }
+    const port = parseKey(key);
+    for (const { HostIp, HostPort } of bindings ?? [])
+      wanted.push({ ...port, hostAddresses: hostAddresses(HostIp, target), ...parseHostPort(HostPort) });
   }
   if (request.publishAll) {
     const bound = new Set(wanted.map(portKey));
     for (const key of Object.keys(request.exposed ?? {})) {
       const port = parseKey(key);
       if (bound.has(portKey(port))) continue;
-      wanted.push({ ...port, hostAddress: defaultAddress, firstHostPort: 0, lastHostPort: 0 });
+      wanted.push({ ...port, hostAddresses: hostAddresses('', target), firstHostPort: 0, lastHostPort: 0 });
     }
   }
   const isFixed = (port: WantedPort): number =>
     port.firstHostPort !== 0 && port.firstHostPort === port.lastHostPort ? 0 : 1;
   return wanted.sort((a, b) => isFixed(a) - isFixed(b) || a.containerPort - b.containerPort);
+}
+
+function hostAddresses(asked: string, { ipv4, ipv6, defaultAddress = '' }: PublishingTarget): string[] {
+  const address = asked === '' ? defaultAddress : asked;
+  if (address === '')
+    return [...(ipv4 === 'translated' ? ['0.0.0.0'] : []), ...(ipv6 === 'translated' ? ['::'] : [])];
+  if (isIP(address) === 0)
+    throw new EngineError('invalid-parameter', `Cannot publish on host address ${address}: not an address`);
+  const way = isIPv4(address) ? ipv4 : ipv6;
+  if (way !== 'none') return way === 'translated' ? [address] : [];
+  throw new EngineError(
+    'invalid-parameter',
+    isIPv4(address)
+      ? `cannot map from IPv4 address ${address} to an IPv6-only container`
+      : `cannot map from IPv6 address ${address} to an IPv4-only container: there is no userland proxy`,
+  );
 }
 
 /** `80/tcp` */

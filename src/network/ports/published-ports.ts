@@ -3,33 +3,47 @@ import type { RecordCollection } from '../../records/index.ts';
 import type { Firewall } from '../nftables/firewall.ts';
 import { portElements, type PortForward } from '../nftables/port-elements.ts';
 import type { PortAllocator } from './port-allocator.ts';
-import { wantedPorts, type PublishedPort, type PublishRequest } from './published-port.ts';
+import { portKey, wantedPorts, type PublishedPort, type PublishRequest, type Way } from './published-port.ts';
 
 /** Where a container's ports lead. */
 export interface PortTarget {
   networkId: string;
   bridge: string;
-  /** The container's. */
+  /** The container's of IPv4; '' for none. */
   address: string;
+  /** The same of IPv6. */
+  address6?: string;
+  /** Families whose addresses of the container are not translated to. */
+  routed?: readonly (4 | 6)[];
+  /** Families whose addresses of the container may be sent to. */
+  direct?: readonly (4 | 6)[];
+  /** Where ports go that name no address; absent: to all of the host's. */
+  defaultAddress?: string;
 }
 
 /** What is kept of one container. */
 export interface PublishedRecord extends PortTarget {
   ports: PublishedPort[];
+  /** Reached at the container's own address; absent: none. */
+  open?: readonly Pick<PublishedPort, 'protocol' | 'containerPort'>[];
 }
 
 /** Which ports of the host lead into which container; kept over restarts of the engine, as the kernel keeps its rules. */
 export class PublishedPorts {
   readonly #allocator: PortAllocator;
   readonly #firewall: Firewall;
+  readonly #close: (descriptor: number) => void;
   readonly #collection: RecordCollection<PublishedRecord>;
   readonly #records = new Map<string, PublishedRecord>();
+  /** Sockets that no monitor has yet, by container. */
+  readonly #sockets = new Map<string, readonly number[]>();
   readonly #forgetUdpFlows: (ports: ReadonlySet<number>) => void;
   readonly #onFailure: (message: string) => void;
 
   constructor(parts: {
     allocator: PortAllocator;
     firewall: Firewall;
+    close: (descriptor: number) => void;
     records: RecordCollection<PublishedRecord>;
     forgetUdpFlows: (ports: ReadonlySet<number>) => void;
     /** Told of what nobody waits for. */
@@ -37,25 +51,18 @@ export class PublishedPorts {
   }) {
     this.#allocator = parts.allocator;
     this.#firewall = parts.firewall;
+    this.#close = parts.close;
     this.#collection = parts.records;
     this.#forgetUdpFlows = parts.forgetUdpFlows;
     this.#onFailure = parts.onFailure;
-    for (const [id, record] of this.#collection.entries()) this.#records.set(id, record);
-  }
-
-  /** Takes the host's ports of containers that run already. */
-  open(): void {
-    for (const [id, { ports }] of this.#records) {
-      for (const { hostAddress, hostPort, protocol } of this.#allocator.adopt(ports)) {
-        this.#onFailure(
-          `port ${hostAddress}:${hostPort}/${protocol} of container ${id.slice(0, 12)} is in use by a program of the host`,
-        );
-      }
+    for (const [id, record] of this.#collection.entries()) {
+      this.#records.set(id, record);
+      this.#allocator.adopt(record.ports);
     }
   }
 
   close(): void {
-    this.#allocator.close();
+    for (const containerId of this.#sockets.keys()) this.closeSockets(containerId);
   }
 
   has(containerId: string): boolean {
@@ -68,15 +75,16 @@ export class PublishedPorts {
   }
 
   /** @throws {EngineError} with dockerd's texts when a port is taken; nothing is published then. */
-  async publish(
-    containerId: string,
-    target: PortTarget,
-    request: PublishRequest,
-    defaultAddress: string,
-  ): Promise<PublishedPort[]> {
-    const ports = this.#allocator.allocate(wantedPorts(request, defaultAddress));
-    if (ports.length === 0) return ports;
-    const record = { ...target, ports };
+  publish(containerId: string, target: PortTarget, request: PublishRequest): PublishedPort[] {
+    const { address, address6 = '', routed = [], direct = [], defaultAddress } = target;
+    const way = (family: 4 | 6, inside: string): Way =>
+      inside === '' ? 'none' : routed.includes(family) ? 'direct' : 'translated';
+    const wanted = wantedPorts(request, { ipv4: way(4, address), ipv6: way(6, address6), defaultAddress });
+    const { ports, sockets } = this.#allocator.allocate(wanted);
+    const open = direct.length === 0 ? [] : uniquePorts(wanted);
+    if (ports.length + open.length === 0) return ports;
+    this.#sockets.set(containerId, sockets);
+    const record = { ...target, ports, ...(open.length === 0 ? {} : { open }) };
     try {
       this.#collection.put(containerId, record);
       this.#records.set(containerId, record);
@@ -89,6 +97,17 @@ export class PublishedPorts {
     return ports;
   }
 
+  /** What keeps the container's ports from programs of the host: to be held open by whoever lives as long as it does. */
+  sockets(containerId: string): readonly number[] {
+    return this.#sockets.get(containerId) ?? [];
+  }
+
+  /** Somebody else holds them now, or nobody needs to. */
+  closeSockets(containerId: string): void {
+    for (const socket of this.#sockets.get(containerId) ?? []) this.#close(socket);
+    this.#sockets.delete(containerId);
+  }
+
   /** No packet comes any more; the ports are free. */
   withdraw(containerId: string): void {
     const record = this.#records.get(containerId);
@@ -96,6 +115,7 @@ export class PublishedPorts {
     this.#records.delete(containerId);
     this.#collection.delete(containerId);
     this.#shut(record);
+    this.closeSockets(containerId);
     this.#allocator.release(record.ports);
     this.#redirectFlows(record.ports);
   }
@@ -105,7 +125,7 @@ export class PublishedPorts {
     const record = this.#records.get(containerId);
     if (record === undefined) return;
     this.#shut(record);
-    const moved = { ...record, ...(target ?? { networkId: '', address: '' }) };
+    const moved = { ...record, ...(target ?? { networkId: '', address: '', address6: '' }) };
     this.#records.set(containerId, moved);
     this.#collection.put(containerId, moved);
     try {
@@ -136,6 +156,35 @@ export class PublishedPorts {
   }
 }
 
-function forwardsOf({ ports, address }: PublishedRecord): PortForward[] {
-  return address === '' ? [] : ports.map((port) => ({ port, address }));
+function forwardsOf({
+  ports,
+  open = [],
+  address,
+  address6 = '',
+  direct = [],
+}: PublishedRecord): PortForward[] {
+  const inside = (hostAddress: string): string => (hostAddress.includes(':') ? address6 : address);
+  const translated = ports.map((port) => ({ port, address: inside(port.hostAddress) }));
+  const own = direct.flatMap((family) => {
+    const hostAddress = family === 4 ? '0.0.0.0' : '::';
+    return open.map((one) => ({
+      port: { ...one, hostAddress, hostPort: one.containerPort },
+      address: inside(hostAddress),
+      direct: true,
+    }));
+  });
+  return [...translated, ...own].filter((forward) => forward.address !== '');
+}
+
+function uniquePorts(
+  ports: readonly Pick<PublishedPort, 'protocol' | 'containerPort'>[],
+): Pick<PublishedPort, 'protocol' | 'containerPort'>[] {
+  return [
+    ...new Map(
+      ports.map(({ protocol, containerPort }) => {
+        const port = { protocol, containerPort };
+        return [portKey(port), port];
+      }),
+    ).values(),
+  ];
 }

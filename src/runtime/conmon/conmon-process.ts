@@ -23,6 +23,8 @@ export interface ConmonOptions {
   logPath: string | null;
   /** Where conmon makes the socket that receives a terminal. */
   temporaryDirectory: string;
+  /** Descriptors that conmon holds open until it ends; the runtime it starts closes them. */
+  held?: readonly number[];
   /** Run the process of the bundle's configuration inside the container `id` instead of creating it. */
   exec?: {
     /** Called when conmon listens and before the process starts; absent: nobody will attach. */
@@ -91,6 +93,7 @@ export async function startConmon(
     ours.push(syncRead);
     theirs.push(syncWrite);
     const fds: Record<number, number> = { 2: errors, [syncFd]: syncWrite };
+    for (const fd of options.held ?? []) fds[fd] = fd;
     const environment: Record<string, string> = { _OCI_SYNCPIPE: String(syncFd) };
     if (beforeStart !== undefined) {
       const [startRead, startWrite] = services.spawner.pipe();

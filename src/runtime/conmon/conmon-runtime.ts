@@ -114,6 +114,7 @@ export class ConmonRuntime implements ContainerRuntime {
           closesStdin: state.closesStdin,
           logPath: request.logPath,
           temporaryDirectory: this.#options.execRoot,
+          held: request.held ?? [],
         },
         this.#options,
       );

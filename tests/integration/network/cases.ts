@@ -1,6 +1,7 @@
 import type { NetworkCase } from './case.ts';
 import { gatewayCases } from './gateway-cases.ts';
 import { ipv6Cases } from './ipv6-cases.ts';
+import { isolationCases } from './isolation-cases.ts';
 import { lifeCases } from './life-cases.ts';
 import { linkCases } from './link-cases.ts';
 import { managementCases } from './management-cases.ts';
@@ -8,10 +9,13 @@ import { nameCases } from './name-cases.ts';
 import { userNetworkCases } from './network-cases.ts';
 import { optionCases } from './option-cases.ts';
 import { parentCases } from './parent-cases.ts';
+import { portCases } from './port-cases.ts';
 import { publishedCases } from './published-cases.ts';
 
 export const networkCases: readonly NetworkCase[] = [
   ...publishedCases,
+  ...portCases,
+  ...isolationCases,
   ...userNetworkCases,
   ...ipv6Cases,
   ...optionCases,
