@@ -99,7 +99,7 @@ export const isolationCases: NetworkCase[] = [
         await world.ask('neighbour', world.hostAddress, 8080),
         await world.ask('neighbour', address, 80),
         await world.ask('neighbour', address, 81),
-        await world.ask('host', address, 81).then((seen) => /^172\./.test(seen)),
+        await world.ask('host', address, 81).then((seen) => seen.startsWith('172.')),
       ];
     },
     expected: ['198.51.100.2', 'timeout', 'timeout', true],
