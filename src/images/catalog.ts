@@ -80,6 +80,7 @@ export class ImageCatalog {
   #references = new Map<string, Naming>();
   /** How many images refer to a blob or layer. */
   #uses = new Map<string, number>();
+  #isChanging = false;
 
   constructor(records: Records) {
     this.#records = records;
@@ -106,11 +107,13 @@ export class ImageCatalog {
     }
   }
 
-  /** Changes records and memory together, or neither (a full disk, say). */
+  /** Changes records and memory together, or neither (a full disk, say), and for good; nested calls join. */
   transaction<T>(body: () => T): T {
+    if (this.#isChanging) return body();
     const entries = new Map([...this.#entries].map(([id, entry]) => [id, { ...entry }]));
     const references = new Map(this.#references);
     const uses = new Map(this.#uses);
+    this.#isChanging = true;
     try {
       const result = this.#records.transaction(body);
       this.#records.checkpoint();
@@ -120,6 +123,8 @@ export class ImageCatalog {
       this.#references = references;
       this.#uses = uses;
       throw error;
+    } finally {
+      this.#isChanging = false;
     }
   }
 

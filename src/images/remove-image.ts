@@ -47,8 +47,11 @@ export class ImageRemoval {
   async run(nameOrId: string): Promise<RemovedImage[]> {
     const { platforms = [] } = this.#options;
     try {
-      if (platforms.length > 0) this.#removePlatforms(nameOrId, platforms);
-      else this.#removeNamed(nameOrId);
+      // As one, so that a power cut leaves no image without its names.
+      this.#store.catalog.transaction(() => {
+        if (platforms.length > 0) this.#removePlatforms(nameOrId, platforms);
+        else this.#removeNamed(nameOrId);
+      });
     } finally {
       await this.#store.leases.collect(this.#garbage);
     }
