@@ -84,6 +84,10 @@ class MemoryContentStore implements ContentStore, Disposable {
     };
   }
 
+  sync(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async delete(digest: Digest): Promise<void> {
     this.#blobs.delete(parseDigest(digest));
     if (this.#directory !== undefined) rmSync(join(this.#directory, digestHex(digest)), { force: true });

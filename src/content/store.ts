@@ -7,7 +7,9 @@ export interface BlobInfo {
 
 /**
  * Content-addressed blobs, kept on disk in OCI layout (`blobs/sha256/<hex>`). A blob is there whole or not at all: bytes
- * are written to a temporary file, verified, synced and renamed.
+ * are written to a temporary file, verified and renamed. After a power cut that holds for the blobs that were there when
+ * sync() was called; others may have lost bytes, so that who keeps records calls it before it records a blob, and
+ * removes at start what no record names.
  */
 export interface ContentStore {
   has(digest: Digest): boolean;
@@ -30,6 +32,8 @@ export interface ContentStore {
     resume?: boolean;
     signal?: AbortSignal;
   }): Promise<BlobWriter>;
+  /** Resolves when all blobs committed before are on disk, also after a power cut. @throws when the disk failed. */
+  sync(): Promise<void>;
   /** No error when it is not there. The caller knows that nothing refers to it. */
   delete(digest: Digest): Promise<void>;
   list(): AsyncIterable<BlobInfo>;
@@ -42,6 +46,7 @@ export interface ContentStore {
 export interface BlobWriter extends AsyncDisposable {
   /** Bytes written so far. */
   readonly sizeBytes: number;
+  /** Takes the bytes, which must not change until commit(); a failure to write them may be told by a later call. */
   write(chunk: Uint8Array): Promise<void>;
   /** @throws {EngineError} `data-loss` when digest or size are not the expected ones; nothing is stored then. */
   commit(): Promise<BlobInfo>;

@@ -67,6 +67,22 @@ export function contentStoreSuite(
     }),
   );
 
+  test(title('BlobWriter.write() takes chunks of all sizes, and ContentStore.sync() leaves them there'), () =>
+    using(async (store) => {
+      await using writer = await store.ingest();
+      const chunks = [1, 70_000, 0, 1_100_000, 3].map((size, at) => Buffer.alloc(size, `${at}-`));
+      for (let at = 0; at < 700; at += 1) chunks.push(Buffer.from(`small ${at}`));
+      chunks.push(Buffer.alloc(18_000_000, 'large'));
+      for (const chunk of chunks) await writer.write(chunk);
+      const whole = Buffer.concat(chunks);
+      assert.equal((await writer.commit()).sizeBytes, whole.length);
+      await store.sync();
+      assert.ok(readFileSync(store.path(digestOf(whole))).equals(whole));
+      await store.delete(digestOf(whole));
+      await store.sync();
+    }),
+  );
+
   test(title('BlobWriter.commit() rejects a digest mismatch'), () =>
     using(async (store) => {
       await using writer = await store.ingest({ expected: absent });

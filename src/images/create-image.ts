@@ -109,7 +109,7 @@ export async function createImage(
     signal === undefined ? {} : { signal },
   );
   if (request.heldBy !== undefined) prepared.record.heldBy = request.heldBy;
-  store.commit([prepared]);
+  await store.commit([prepared]);
   return prepared.id;
 }
 

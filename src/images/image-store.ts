@@ -70,10 +70,11 @@ export class ImageStore {
   }
 
   /**
-   * Records images, all or none. One that is there keeps what is known of it; one that came with a manifest gives it to
+   * Records images, all or none, when their blobs are on disk. One that is there keeps what is known of it; one that came with a manifest gives it to
    * one that had none. Returns the images that lost a reference to a new one.
    */
-  commit(images: readonly PreparedImage[]): { reference: Reference; previous: Digest }[] {
+  async commit(images: readonly PreparedImage[]): Promise<{ reference: Reference; previous: Digest }[]> {
+    await this.content.sync();
     return this.catalog.transaction(() => {
       for (const { id, config, record } of images) {
         const known = this.catalog.record(id);

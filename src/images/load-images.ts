@@ -38,7 +38,7 @@ export async function loadImages(
   for (const image of found) prepared.push(await store.prepare(lease, image, options));
   for (const { id, record } of prepared) record.parent = parents.get(id) ?? record.parent;
   linkParents(store, prepared);
-  const moved = store.commit(prepared);
+  const moved = await store.commit(prepared);
   const shown = prepared.filter(
     ({ index }, at) => index === undefined || prepared.findIndex((other) => other.index === index) === at,
   );

@@ -396,3 +396,39 @@ test('Images keeps records and memory in step when a record cannot be written', 
   assert.equal(images.has('b:1'), false);
   engine.records[Symbol.dispose] = () => undefined;
 });
+
+test('Images are recorded when their blobs are on disk, and not at all when the disk fails', async () => {
+  using engine = await testImages();
+  const { content, images } = engine;
+  const image = await testImage(['one', 'two']);
+  let listed: number | undefined;
+  let failure: Error | undefined;
+  content.sync = async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    listed = images.list().length;
+    if (failure !== undefined) throw failure;
+  };
+  failure = new Error('EIO');
+  const archive = await dockerArchive([{ image, tags: ['a:1'] }]);
+  await assert.rejects(images.load(chunked(archive), {}), /EIO/);
+  assert.equal(images.list().length, 0);
+  assert.equal(await blobCount(engine), 0);
+  failure = undefined;
+  await images.load(chunked(archive), {});
+  assert.equal(listed, 0);
+  assert.equal(images.list().length, 1);
+});
+
+test('Images.remove() takes an image and its names at once', async () => {
+  using engine = await loaded(['a:1', 'a:2']);
+  const { images, image, records } = engine;
+  const { transaction } = records;
+  let transactions = 0;
+  records.transaction = (body) => {
+    transactions += 1;
+    return transaction.call(records, body) as ReturnType<typeof body>;
+  };
+  await images.remove(image.id, { ...unused, force: true });
+  assert.equal(transactions, 1);
+  assert.deepEqual(images.list(), []);
+});

@@ -126,7 +126,7 @@ export class ImagePull {
       return naming === undefined || naming.index !== prepared.index || !naming.ids.includes(prepared.id);
     });
     const isNew = prepared.references.length > 0;
-    this.#store.commit([prepared]);
+    await this.#store.commit([prepared]);
     tell({ status: `Digest: ${digest}` });
     this.#warnOfPlatform(reference, prepared.config, options, tell);
     return { id: prepared.id, isNew };

@@ -13,6 +13,7 @@ import {
   type Expectation,
 } from '../verifier.ts';
 import type { BlobInfo, BlobWriter, ContentStore } from '../store.ts';
+import { BlobFile } from './blob-file.ts';
 
 const resumablePrefix = 'part-';
 const resumableMs = 24 * 60 * 60 * 1000;
@@ -20,14 +21,16 @@ const readBackBytes = 1024 * 1024;
 
 /**
  * A ContentStore in a directory of OCI image-layout form: `oci-layout`, `blobs/sha256/<hex>`, and `ingest/` for what is
- * being written. A blob is synced before it gets its name, so a name always stands for whole content, also after a
- * power cut.
+ * being written. Files get to disk in the background, from while they are written until sync(), which has the rest to
+ * wait for and syncs the directory once for all blobs of an image.
  */
 export class LocalContentStore implements ContentStore {
   readonly #blobs: string;
   readonly #ingest: string;
   /** Resumable files that a writer has now. */
   readonly #busy = new Set<string>();
+  /** Syncs of committed files, under way or done. */
+  readonly #unsynced = new Set<Promise<void>>();
 
   /** Makes the directories that are missing. */
   constructor(root: string) {
@@ -87,13 +90,7 @@ export class LocalContentStore implements ContentStore {
     }
     const temporary = join(this.#ingest, randomBytes(12).toString('hex'));
     const file = await open(temporary, 'wx', 0o600);
-    return new LocalBlobWriter(
-      file,
-      temporary,
-      (digest) => this.#file(digest),
-      new BlobVerifier(options),
-      options.signal,
-    );
+    return this.#writer(file, temporary, options);
   }
 
   /** Reads again what is there, since the digest is taken over all bytes. */
@@ -105,15 +102,7 @@ export class LocalContentStore implements ContentStore {
     this.#busy.add(path);
     try {
       const file = await open(path, keep ? 'a+' : 'w+', 0o600);
-      const verifier = new BlobVerifier(options);
-      const writer = new LocalBlobWriter(
-        file,
-        path,
-        (digest) => this.#file(digest),
-        verifier,
-        options.signal,
-        () => this.#busy.delete(path),
-      );
+      const writer = this.#writer(file, path, options, () => this.#busy.delete(path));
       try {
         await writer.readBack(options.expectedSizeBytes ?? Infinity);
       } catch (error) {
@@ -124,6 +113,32 @@ export class LocalContentStore implements ContentStore {
     } catch (error) {
       this.#busy.delete(path);
       throw error;
+    }
+  }
+
+  #writer(
+    file: FileHandle,
+    temporary: string,
+    options: Expectation & { signal?: AbortSignal },
+    onClose?: () => void,
+  ): LocalBlobWriter {
+    return new LocalBlobWriter(new BlobFile(file), temporary, {
+      destination: (digest) => this.#file(digest),
+      verifier: new BlobVerifier(options),
+      signal: options.signal,
+      onCommitted: (synced) => this.#unsynced.add(synced),
+      onClose,
+    });
+  }
+
+  async sync(): Promise<void> {
+    const waiting = [...this.#unsynced];
+    if (waiting.length === 0) return;
+    try {
+      await Promise.all(waiting);
+      await syncDirectory(this.#blobs);
+    } finally {
+      for (const synced of waiting) this.#unsynced.delete(synced);
     }
   }
 
@@ -165,68 +180,72 @@ export class LocalContentStore implements ContentStore {
   }
 }
 
+interface WriterParts {
+  destination: (digest: Digest) => string;
+  verifier: BlobVerifier;
+  signal: AbortSignal | undefined;
+  /** The blob has its name; the promise settles when its file has been synced and closed. */
+  onCommitted: (synced: Promise<void>) => void;
+  onClose: (() => void) | undefined;
+}
+
 class LocalBlobWriter implements BlobWriter {
   readonly #temporary: string;
-  readonly #destination: (digest: Digest) => string;
-  readonly #signal: AbortSignal | undefined;
-  readonly #verifier: BlobVerifier;
-  #file: FileHandle | undefined;
-  readonly #onClose: (() => void) | undefined;
+  readonly #parts: WriterParts;
+  #file: BlobFile | undefined;
 
-  constructor(
-    file: FileHandle,
-    temporary: string,
-    destination: (digest: Digest) => string,
-    verifier: BlobVerifier,
-    signal: AbortSignal | undefined,
-    onClose?: () => void,
-  ) {
+  constructor(file: BlobFile, temporary: string, parts: WriterParts) {
     this.#file = file;
     this.#temporary = temporary;
-    this.#destination = destination;
-    this.#signal = signal;
-    this.#verifier = verifier;
-    this.#onClose = onClose;
+    this.#parts = parts;
   }
 
   get sizeBytes(): number {
-    return this.#verifier.sizeBytes;
+    return this.#parts.verifier.sizeBytes;
   }
 
   /** Takes what the file holds as written, but for more than was promised, which it cannot be the beginning of. */
   async readBack(limitBytes: number): Promise<void> {
-    const file = this.#openFile();
-    const { size } = await file.stat();
+    const { handle } = this.#openFile();
+    const { size } = await handle.stat();
     if (size > limitBytes) {
-      await file.truncate(0);
+      await handle.truncate(0);
       return;
     }
     const buffer = Buffer.allocUnsafe(Math.min(readBackBytes, Math.max(size, 1)));
     for (let at = 0; at < size;) {
-      this.#signal?.throwIfAborted();
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+      this.#parts.signal?.throwIfAborted();
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
       if (bytesRead === 0) return;
-      this.#verifier.update(buffer.subarray(0, bytesRead));
+      this.#parts.verifier.update(buffer.subarray(0, bytesRead));
       at += bytesRead;
     }
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    this.#signal?.throwIfAborted();
+    this.#parts.signal?.throwIfAborted();
     const file = this.#openFile();
-    this.#verifier.update(chunk);
-    for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
+    this.#parts.verifier.update(chunk);
+    await file.append(chunk);
   }
 
   async commit(): Promise<BlobInfo> {
-    this.#signal?.throwIfAborted();
+    this.#parts.signal?.throwIfAborted();
     const file = this.#openFile();
-    const info = this.#verifier.finish();
-    const destination = this.#destination(info.digest);
+    await file.flush();
+    const info = this.#parts.verifier.finish();
+    const destination = this.#parts.destination(info.digest);
     if (!existsSync(destination)) {
-      await file.sync();
       await rename(this.#temporary, destination);
-      await syncParent(destination);
+      this.#file = undefined;
+      const synced = file.syncAndClose().catch(async (error: unknown) => {
+        await rm(destination, { force: true });
+        throw error;
+      });
+      // Told by sync().
+      synced.catch(() => undefined);
+      this.#parts.onCommitted(synced);
+      this.#parts.onClose?.();
     }
     await this[Symbol.asyncDispose]();
     return info;
@@ -241,18 +260,18 @@ class LocalBlobWriter implements BlobWriter {
       await file.close();
       await rm(this.#temporary, { force: true });
     } finally {
-      this.#onClose?.();
+      this.#parts.onClose?.();
     }
   }
 
-  #openFile(): FileHandle {
+  #openFile(): BlobFile {
     if (this.#file !== undefined) return this.#file;
     throw new EngineError('internal', 'Cannot write blob: its writer is closed', { code: 'writer-closed' });
   }
 }
 
-async function syncParent(path: string): Promise<void> {
-  const directory = await open(join(path, '..'), 'r');
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
   try {
     await directory.sync();
   } finally {
