@@ -422,11 +422,11 @@ test('Images are recorded when their blobs are on disk, and not at all when the 
 test('Images.remove() takes an image and its names at once', async () => {
   using engine = await loaded(['a:1', 'a:2']);
   const { images, image, records } = engine;
-  const { transaction } = records;
+  const transaction = records.transaction.bind(records);
   let transactions = 0;
   records.transaction = (body) => {
     transactions += 1;
-    return transaction.call(records, body) as ReturnType<typeof body>;
+    return transaction(body);
   };
   await images.remove(image.id, { ...unused, force: true });
   assert.equal(transactions, 1);
