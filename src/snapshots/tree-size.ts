@@ -1,4 +1,5 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
+import { readNames, toHostPath } from '../archive/index.ts';
 
 /** Names looked at before the event loop gets a turn. */
 const TURN = 2000;
@@ -12,7 +13,7 @@ export async function treeSizeBytes(root: string): Promise<number> {
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
     let names: string[];
     try {
-      names = readdirSync(directory);
+      names = readNames(directory);
     } catch (error) {
       // A running container removes what it likes.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
@@ -20,7 +21,7 @@ export async function treeSizeBytes(root: string): Promise<number> {
     }
     for (const name of names) {
       const path = `${directory}/${name}`;
-      const stat = lstatSync(path, { throwIfNoEntry: false });
+      const stat = lstatSync(toHostPath(path), { throwIfNoEntry: false });
       looked += 1;
       if (stat === undefined) continue;
       if (stat.isDirectory()) {

@@ -54,9 +54,20 @@ function readXattrs(syscall: Syscall, path: string): Map<string, Buffer> | null 
     const value = syscall.lgetxattr(path, name);
     if (value === undefined) continue;
     xattrs ??= new Map();
-    xattrs.set(name, value);
+    xattrs.set(name, name === 'security.capability' ? withoutRootId(value) : value);
   }
   return xattrs;
+}
+
+/**
+ * Capabilities of revision 3 belong to one user namespace, that of this machine. As Docker does, they are written in
+ * revision 2, which every machine understands (linux/capability.h: the revision is the fourth byte).
+ */
+function withoutRootId(value: Buffer): Buffer {
+  if (value[3] !== 3) return value;
+  const plain = Buffer.from(value.subarray(0, 20));
+  plain[3] = 2;
+  return plain;
 }
 
 /** As glibc's gnu_dev_major, for numbers below 2^32. */

@@ -249,8 +249,10 @@ export class TreeWriter implements TarHandler {
     // Only now: the way to the target may have taken the place of what the location had open.
     const path = this.#location.entry(relative);
     const here = lstatSync(path, { throwIfNoEntry: false });
-    if (here !== undefined && here.ino === stat.ino && here.dev === stat.dev) return;
-    this.#make(relative, path, false, () => linkSync(from, path));
+    const isThere = here !== undefined && here.ino === stat.ino && here.dev === stat.dev;
+    if (!isThere) this.#make(relative, path, false, () => linkSync(from, path));
+    // As Docker does: what the last name's header says is what the file looks like.
+    if (!stat.isSymbolicLink()) this.#attributes.node(path, header);
   }
 
   #device(header: TarHeader, relative: string, path: HostPath): void {

@@ -114,6 +114,15 @@ export class ContainerTree implements Location, Disposable {
     }
   }
 
+  /** Whether a path that does not exist cannot, since what it is to lie in is no directory. */
+  isBelowFile(relative: string): boolean {
+    for (let above = parentOf(relative); above !== ''; above = parentOf(above)) {
+      const stat = this.stat(above);
+      if (stat !== undefined) return !stat.isDirectory();
+    }
+    return false;
+  }
+
   /** A descriptor path of a real directory, under which it can be walked. */
   directoryPath(relative: string): string {
     return `/proc/self/fd/${this.#directory(relative)}`;

@@ -15,17 +15,17 @@ export interface ResolvedPath {
 /**
  * Resolves a path as docker cp does: symlinks in the parents are followed inside the container, one at the end only when
  * a slash or `/.` follows it.
- * @throws {EngineError} `not-found` "Could not find the file x in container y".
+ * @throws {EngineError} `not-found` "Could not find the file x in container y"; `internal` "lstat x: not a directory".
  */
 export function resolvePath(tree: ContainerTree, view: ContainerView, path: string): ResolvedPath {
   const cleaned = cleanPath(path);
   const asDirectory = /(?:^|\/)\.?$/.test(path);
   const relative = tree.follow(cleaned, asDirectory);
   const stat = tree.stat(relative);
-  if (stat === undefined) throw fileNotFound(path, view);
-  if (asDirectory && !stat.isDirectory()) {
-    throw new EngineError('internal', `lstat ${cleaned}/: not a directory`, { code: 'ENOTDIR' });
+  if (stat === undefined) {
+    throw tree.isBelowFile(relative) ? notDirectory(cleaned) : fileNotFound(path, view);
   }
+  if (asDirectory && !stat.isDirectory()) throw notDirectory(`${cleaned}/`);
   const endsInDot = path === '.' || path.endsWith('/.');
   const name = endsInDot ? '.' : cleaned === '/' ? '/' : cleaned.slice(cleaned.lastIndexOf('/') + 1);
   return { relative, name, stat };
@@ -52,6 +52,10 @@ export function cleanPath(path: string): string {
     else if (part !== '' && part !== '.') parts.push(part);
   }
   return `/${parts.join('/')}`;
+}
+
+function notDirectory(path: string): EngineError {
+  return new EngineError('internal', `lstat ${path}: not a directory`, { code: 'ENOTDIR' });
 }
 
 export function fileNotFound(path: string, view: ContainerView): EngineError {
