@@ -196,3 +196,15 @@ test('buildOptions() reads the policy for unused images from flags and file', ()
     });
   }
 });
+
+test('buildOptions() reads how large archives may become', () => {
+  const given = new Map([
+    ['max-archive-size', '64g'],
+    ['max-archive-ratio', '100'],
+    ['max-archive-entries', '5000'],
+  ] as const);
+  const limits = { maxBytes: 64 * 2 ** 30, maxRatio: 100, maxEntries: 5000 };
+  assert.deepEqual(buildOptions(given).engine.archiveLimits, limits);
+  assert.deepEqual(buildOptions(new Map()).engine.archiveLimits, {});
+  assert.throws(() => buildOptions(new Map([['max-archive-size', 'x']] as const)), /invalid size/);
+});

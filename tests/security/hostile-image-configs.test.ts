@@ -5,7 +5,9 @@ import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { dockerArchive, file, tarOf } from '../fixtures/archive-doors.ts';
+import { TestDaemon } from '../fixtures/daemon.ts';
 import { Target } from './attack.ts';
 
 const target = Target.create();
@@ -178,5 +180,32 @@ test('CVE-2024-24557: a loaded image that claims a history is not taken for the 
     assert.equal(layers, '0\n');
   } finally {
     for (const name of ['Dockerfile', 'Dockerfile.run']) rmSync(join(host, name), { force: true });
+  }
+});
+
+test('CVE-2017-14992: the daemon holds every archive to the size it was told', async () => {
+  const daemon = await TestDaemon.start(['--max-archive-size', '1m']);
+  const big = join(host, 'big.tar.gz');
+  const docker = (script: string): string => target.sh(`export DOCKER_HOST=${daemon.host}; ${script}`);
+  const tooLarge = /it is larger than 1048576 bytes/;
+  try {
+    writeFileSync(
+      big,
+      gzipSync(await tarOf([file('Dockerfile', 'FROM scratch'), file('x', Buffer.alloc(2 ** 21))])),
+    );
+    assert.match(docker(`docker load -i ${big}`), tooLarge);
+    assert.match(docker(`docker import ${big}`), tooLarge);
+    assert.match(docker(`DOCKER_BUILDKIT=0 docker build - < ${big}`), tooLarge);
+    const small = join(host, 'small.tar');
+    writeFileSync(small, await dockerArchive([await tarOf([file('x')])]));
+    docker(`docker load -i ${small}; docker create --name box box:1 /x`);
+    assert.match(docker(`docker cp - box:/ < ${big}`), tooLarge);
+    const bomb = join(host, 'bomb.tar');
+    writeFileSync(bomb, await dockerArchive([await tarOf([file('x', Buffer.alloc(2 ** 21))])]));
+    assert.match(docker(`docker load -i ${bomb}`), tooLarge);
+    docker('docker rm -f box; docker rmi -f box:1');
+    assert.deepEqual(readdirSync(join(daemon.dataRoot, 'content/blobs/sha256')), []);
+  } finally {
+    await daemon.dispose();
   }
 });

@@ -9,6 +9,7 @@ import {
   lchownSync,
   lutimesSync,
   openSync,
+  type Stats,
 } from 'node:fs';
 import { isEngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
@@ -63,6 +64,17 @@ export class AttributeWriter {
     lchownSync(path, this.#owner?.uid ?? header.uid, this.#owner?.gid ?? header.gid);
     // The mode of a symlink means nothing, and chmod(2) would follow it.
     if (header.type !== 'symlink') this.#chmod(path, header.mode);
+    if (header.xattrs !== null) this.#xattrs(path, header.xattrs);
+    this.#times(path, header);
+  }
+
+  /** A further name of a file. What the header says no other than the file has is left: a chown(2) takes capabilities. */
+  link(path: HostPath, header: TarHeader, stat: Stats): void {
+    const uid = this.#owner?.uid ?? header.uid;
+    const gid = this.#owner?.gid ?? header.gid;
+    const chown = uid !== stat.uid || gid !== stat.gid;
+    if (chown) lchownSync(path, uid, gid);
+    if (chown || header.mode !== (stat.mode & 0o7777)) this.#chmod(path, header.mode);
     if (header.xattrs !== null) this.#xattrs(path, header.xattrs);
     this.#times(path, header);
   }

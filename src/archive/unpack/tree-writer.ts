@@ -252,7 +252,7 @@ export class TreeWriter implements TarHandler {
     const isThere = here !== undefined && here.ino === stat.ino && here.dev === stat.dev;
     if (!isThere) this.#make(relative, path, false, () => linkSync(from, path));
     // As Docker does: what the last name's header says is what the file looks like.
-    if (!stat.isSymbolicLink()) this.#attributes.node(path, header);
+    if (!stat.isSymbolicLink()) this.#attributes.link(path, header, stat);
   }
 
   #device(header: TarHeader, relative: string, path: HostPath): void {

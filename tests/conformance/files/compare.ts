@@ -1,9 +1,10 @@
 /**
  * Compares what comes out of an engine with what comes out of a reference dockerd, file for file, and exchanges images
- * between them: `node tests/conformance/files/compare.ts --reference unix:///run/docker.sock [--base NAME]`. The base is
- * busybox, else an image of the reference, such as one of Debian. Exits with 1 when something differs.
+ * between them: `node tests/conformance/files/compare.ts --reference unix:///run/docker.sock [--base FILE]`. The base is
+ * busybox, else an image that `docker save` wrote, such as one of Debian. Exits with 1 when something differs.
+ * `--record` writes the reference's outcomes to expected.json, for the test.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,8 +12,11 @@ import { parseArgs } from 'node:util';
 import { TestDaemon } from '../../fixtures/daemon.ts';
 import { archiveOf, busyboxArchive } from './image.ts';
 import { Client, runOperations, type Outcome } from './operations.ts';
+import { recorded } from './recorded.ts';
 
-const { values } = parseArgs({ options: { reference: { type: 'string' }, base: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { reference: { type: 'string' }, base: { type: 'string' }, record: { type: 'boolean' } },
+});
 if (values.reference === undefined) throw new Error('--reference unix:///run/docker.sock');
 const reference = new Client(values.reference);
 const daemon = await TestDaemon.start();
@@ -38,11 +42,11 @@ function compare(what: string, theirs: Outcome | undefined, ours: Outcome | unde
     differs(what, '  another order');
 }
 
-/** Layers of an image of the reference. */
-function layersOf(name: string): Buffer[] {
+/** Layers of an image in an archive. */
+function layersOf(archive: string): Buffer[] {
   const work = mkdtempSync(join(tmpdir(), 'coracle-files-'));
   try {
-    spawnSync('tar', ['-x', '-C', work], { input: reference.run(['save', name]) });
+    spawnSync('tar', ['-x', '-C', work, '-f', archive]);
     const [item] = JSON.parse(readFileSync(join(work, 'manifest.json'), 'utf8')) as [{ Layers: string[] }];
     return item.Layers.map((path) => readFileSync(join(work, path)));
   } finally {
@@ -58,6 +62,10 @@ try {
   if (id(reference, 'files:1') !== id(own, 'files:1')) differs('load', '  another id');
   const [theirs, ours] = [await runOperations(reference), await runOperations(own)];
   for (const name of Object.keys(theirs)) compare(name, theirs[name], ours[name]);
+  if (values.record === true) {
+    const text = JSON.stringify(recorded(theirs), undefined, 2);
+    writeFileSync(new URL('expected.json', import.meta.url), `${text}\n`);
+  }
 
   for (const [from, to, way] of [
     [reference, own, 'dockerd to ours'],
