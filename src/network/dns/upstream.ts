@@ -78,7 +78,9 @@ async function askByUdp(
       if (answers(answer, question)) finish(answer);
     });
     // Connected: the kernel passes on nothing but this server's datagrams, and its refusals.
-    socket.connect(DNS_PORT, server, () => socket.send(message));
+    const onConnect = (error?: Error): void => (error === undefined ? socket.send(message) : finish());
+    // The types know no error; Node gives one where nothing leads to the server.
+    socket.connect(DNS_PORT, server, onConnect as () => void);
   });
 }
 

@@ -160,6 +160,19 @@ export const nameCases: NetworkCase[] = [
     notDockerd: 'it hands out a default route there (until 25), and asks',
   },
   {
+    title: 'a server that nothing leads to has no answer, and does no harm',
+    async see(world) {
+      await world.ok('network', 'create', '--internal', '--subnet', '10.97.0.0/24', 'inside');
+      await world.run('--name', 'web', '--network', 'inside', '--dns', '203.0.113.9');
+      return [
+        await world.resolve('web', 'one.example'),
+        await world.resolve('web', 'one.example', 'A', 'tcp'),
+        await world.resolve('web', 'web'),
+      ];
+    },
+    expected: ['SERVFAIL', 'SERVFAIL', '10.97.0.2'],
+  },
+  {
     title: 'ndots keeps names without dots from servers outside',
     async see(world) {
       await world.ok('network', 'create', '--subnet', '10.97.0.0/24', 'app');
