@@ -1,5 +1,4 @@
 import { EngineError } from '../errors/index.ts';
-import { predefinedNetworks } from '../network/index.ts';
 import type { EndpointSettings } from '../spec/index.ts';
 import { emptyEndpoint } from './create.ts';
 import type { ContainerEntry } from './entry.ts';
@@ -36,9 +35,7 @@ export async function connectNetwork(
       throw invalid(mode === 'host' && name !== 'host' ? sharedNamespace : hostNetwork);
     const present = Object.keys(record.networks);
     if ((name === 'none' && present.length > 0) || present.includes('none')) throw invalid(privateMode);
-    if (predefinedNetworks.includes(name) && (settings.Aliases ?? []).length > 0) {
-      throw invalid('network-scoped aliases are only supported for user-defined networks');
-    }
+    networks.checkEndpoint(name, settings);
     if (record.networks[name] !== undefined) {
       if (!entry.running) record.networks[name] = { ...emptyEndpoint(), ...settings };
       else

@@ -1,5 +1,6 @@
+import { errorMessage } from '../errors/index.ts';
 import type { Image } from '../images/index.ts';
-import { predefinedNetworks } from '../network/index.ts';
+import { joinErrors } from '../network/index.ts';
 import {
   configPlatform,
   formatPlatform,
@@ -57,7 +58,9 @@ export async function createContainer(
   try {
     config.Hostname = hostnameFor(config, hostConfig, id);
     const record = newRecord(table, { id, name, config, hostConfig, image });
-    record.networks = plannedNetworks(config, hostConfig, request.networkingConfig);
+    record.networks = plannedNetworks(config, hostConfig, request.networkingConfig, (network, settings) =>
+      table.parts.networks.checkEndpoint(network, settings),
+    );
     if (links.length > 0) {
       record.links = links;
       record.hostConfig.Links = linkTexts(table, record);
@@ -187,19 +190,22 @@ function plannedNetworks(
   config: ContainerConfig,
   hostConfig: HostConfig,
   asked: NetworkingConfig,
+  check: (network: string, settings: Partial<EndpointSettings>) => void,
 ): Record<string, EndpointSettings> {
   const mode = hostConfig.NetworkMode;
   if (config.NetworkDisabled === true || mode.startsWith('container:')) return {};
   const endpoints = Object.entries(asked.EndpointsConfig ?? {});
   const networks: Record<string, EndpointSettings> = {};
+  const wrong: string[] = [];
   for (const [name, settings] of endpoints) {
-    if (predefinedNetworks.includes(name) && (settings?.Aliases ?? []).length > 0) {
-      throw invalid(
-        `invalid config for network ${networkName(name)}: network-scoped aliases are only supported for user-defined networks`,
-      );
+    try {
+      check(networkName(name), settings ?? {});
+    } catch (error) {
+      wrong.push(`invalid config for network ${networkName(name)}: ${errorMessage(error)}`);
     }
     networks[networkName(name)] = { ...emptyEndpoint(), ...settings };
   }
+  if (wrong.length > 0) throw invalid(joinErrors(wrong));
   if (endpoints.length === 0) networks[networkName(mode)] = emptyEndpoint();
   const main = networks[networkName(mode)];
   // Until API 1.44 the address was one of the container's, not of its endpoint.

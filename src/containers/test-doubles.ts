@@ -419,6 +419,7 @@ export class TestRooms implements Disposable {
       },
       portSockets: () => [],
       closePortSockets: () => {},
+      checkEndpoint: () => {},
       driverOf: () => 'bridge',
       hostGateway: () => ['10.0.0.1'],
     });

@@ -1,19 +1,21 @@
 import { EngineError } from '../errors/index.ts';
 import type { Netlink } from '../sys/index.ts';
-import { addressSettings, askedAddresses, dnsNames, endpointSettings, givenOf } from './endpoint.ts';
-import type { Family } from './ipam/index.ts';
 import {
-  addDefaultRoute,
-  checkLinkSysctls,
-  type DefaultRoutes,
-  type LinkedNetwork,
-} from './linked-network.ts';
+  addressSettings,
+  askedAddresses,
+  checkEndpoint,
+  dnsNames,
+  endpointOptions,
+  endpointSettings,
+  givenOf,
+} from './endpoint.ts';
+import type { Family } from './ipam/index.ts';
+import { addDefaultRoute, type DefaultRoutes, type LinkedNetwork } from './linked-network.ts';
 import type { EndpointRecord, NetworkRecord } from './network-records.ts';
 import type { NetworkTable } from './network-table.ts';
 import type { AttachRequest } from './networks.ts';
 import type { Sandboxes } from './sandboxes.ts';
 
-const optionPrefix = 'com.docker.network.endpoint.';
 const families: readonly Family[] = [4, 6];
 
 interface Candidate {
@@ -58,10 +60,11 @@ export class Attachments {
     if (sandbox === undefined) {
       throw new EngineError('not-found', `Cannot attach ${containerName} to a network: it has no sandbox`);
     }
-    const asked = askedAddresses(network, settings);
-    const sysctls = settings.DriverOpts?.[`${optionPrefix}sysctls`];
+    checkEndpoint(network, network.name, settings);
+    const asked = askedAddresses(settings);
+    const sysctls = settings.DriverOpts?.[endpointOptions.sysctls];
     const others = this.#table.endpointsIn(containerId);
-    const name = this.#linkName(linked, others, settings.DriverOpts?.[`${optionPrefix}ifname`]);
+    const name = this.#linkName(linked, others, settings.DriverOpts?.[endpointOptions.ifname]);
     const routed = {
       4: others.some(({ isGateway }) => isGateway === true),
       6: others.some(({ isGateway6 }) => isGateway6 === true),
@@ -74,7 +77,7 @@ export class Attachments {
       families: request.ipv6 === false ? [4] : families,
       linkLocal: settings.IPAMConfig?.LinkLocalIPs ?? [],
       routes: families.filter((family) => !routed[family]),
-      sysctls: sysctls === undefined ? [] : checkLinkSysctls(sysctls),
+      sysctls: sysctls?.split(',') ?? [],
       madeAhead: this.#madeAhead(network, containerId, name),
     });
     const routes = linked.defaultRoutes(given);

@@ -10,7 +10,7 @@ import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
 import { Repairs } from './bridge/repairs.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers, type NameOptions, type NamesKeeper } from './dns/index.ts';
-import { noteOnly, plumbingOf } from './endpoint.ts';
+import { checkEndpoint, noteOnly, plumbingOf } from './endpoint.ts';
 import type { LinkedNetwork } from './linked-network.ts';
 import type { EndpointRecord } from './network-records.ts';
 import { NetworkLives } from './network-lives.ts';
@@ -241,6 +241,11 @@ export class BridgeNetworks implements Networks {
       this.#attachments.chooseGateways(request.containerId);
     this.#bridges.repairFirewall(network);
     return record.settings;
+  }
+
+  checkEndpoint(nameOrId: string, settings: Partial<EndpointSettings>): void {
+    const network = this.#table.search(nameOrId);
+    checkEndpoint(network, network?.name ?? nameOrId, settings);
   }
 
   detach(containerId: string, network: string): void {

@@ -12,9 +12,10 @@ import {
   type GivenAddresses,
 } from './ipam/index.ts';
 import { joinErrors } from './join-errors.ts';
-import type { DefaultRoutes, Plumbing } from './linked-network.ts';
+import { sysctlErrors, type DefaultRoutes, type Plumbing } from './linked-network.ts';
 import type { EndpointRecord, NetworkRecord } from './network-records.ts';
 import type { AttachRequest } from './networks.ts';
+import { predefinedNetworks } from './predefined.ts';
 
 /** Members in the order in which Docker writes them. */
 export function endpointSettings(network: NetworkRecord, asked: Partial<EndpointSettings>): EndpointSettings {
@@ -82,31 +83,56 @@ export function addressSettings(given: GivenAddresses, routes: DefaultRoutes): P
 }
 
 /**
- * The addresses that the user chose.
- * @throws {EngineError} `invalid-parameter` where none can be chosen, and for what is no address
+ * What a user may ask of an endpoint.
+ * @param network undefined: it is not there (yet); what depends on it is not looked at
+ * @param name of the network
+ * @throws {EngineError} `invalid-parameter` with dockerd's text for all that is wrong
  * @see moby daemon/container_operations.go validateEndpointSettings
  */
-export function askedAddresses(
-  network: NetworkRecord,
+export function checkEndpoint(
+  network: NetworkRecord | undefined,
+  name: string,
   settings: Partial<EndpointSettings>,
-): { 4?: string; 6?: string } {
+): void {
   const { IPv4Address: v4 = '', IPv6Address: v6 = '', LinkLocalIPs } = settings.IPAMConfig ?? {};
-  if (network.user === undefined && (v4 !== '' || v6 !== '')) {
-    throw new EngineError(
-      'invalid-parameter',
-      'user specified IP address is supported on user defined networks only',
-    );
-  }
   const wrong: string[] = [];
-  if (v4 !== '' && (!isIPv4(v4) || v4 === '0.0.0.0')) wrong.push(`invalid IPv4 address: ${v4}`);
-  if (v6 !== '' && (!isIPv6(v6) || v6.includes('%') || isUnspecified(v6)))
-    wrong.push(`invalid IPv6 address: ${v6}`);
+  if (predefinedNetworks.includes(name)) {
+    if (v4 !== '' || v6 !== '')
+      wrong.push('user-specified IP address is supported on user-defined networks only');
+    if ((settings.Aliases ?? []).length > 0)
+      wrong.push('network-scoped aliases are only supported for user-defined networks');
+  }
+  const isV4 = isIPv4(v4) && v4 !== '0.0.0.0';
+  const isV6 = isIPv6(v6) && !v6.includes('%') && !isUnspecified(v6);
+  if (v4 !== '' && !isV4) wrong.push(`invalid IPv4 address: ${v4}`);
+  if (v6 !== '' && !isV6) wrong.push(`invalid IPv6 address: ${v6}`);
   for (const address of LinkLocalIPs ?? []) {
     if (isIP(address) === 0 || address === '0.0.0.0' || isUnspecified(address))
       wrong.push(`invalid link-local IP address: ${address}`);
   }
+  if (network !== undefined) {
+    const outside = [...(isV4 ? [v4] : []), ...(isV6 ? [v6] : [])].filter(
+      (address) => !isInPools(network, address),
+    );
+    wrong.push(...outside.map((address) => `no configured subnet contains IP address ${address}`));
+  }
+  const sysctls = settings.DriverOpts?.[endpointOptions.sysctls];
+  if (sysctls !== undefined) wrong.push(...sysctlErrors(sysctls));
   if (wrong.length > 0)
     throw new EngineError('invalid-parameter', `invalid endpoint settings:\n${joinErrors(wrong)}`);
+}
+
+function isInPools({ pools = [] }: NetworkRecord, address: string): boolean {
+  const parsed = parseAddress(address);
+  return pools.some(({ subnet }) => subnetContains(parseSubnet(subnet), parsed));
+}
+
+/**
+ * The addresses that the user chose, in settings that checkEndpoint() found right.
+ * @throws {EngineError} `invalid-parameter` for a link-local address that is none
+ */
+export function askedAddresses(settings: Partial<EndpointSettings>): { 4?: string; 6?: string } {
+  const { IPv4Address: v4 = '', IPv6Address: v6 = '', LinkLocalIPs } = settings.IPAMConfig ?? {};
   for (const address of LinkLocalIPs ?? []) {
     const parsed = parseAddress(address);
     if (!linkLocal.some((subnet) => subnetContains(subnet, parsed)))
@@ -114,6 +140,12 @@ export function askedAddresses(
   }
   return { ...(v4 === '' ? {} : { 4: v4 }), ...(v6 === '' ? {} : { 6: canonicalAddress(v6) }) };
 }
+
+/** Docker's options of one endpoint, under its `DriverOpts`. */
+export const endpointOptions = {
+  sysctls: 'com.docker.network.endpoint.sysctls',
+  ifname: 'com.docker.network.endpoint.ifname',
+} as const;
 
 const linkLocal = ['169.254.0.0/16', 'fe80::/10'].map(parseSubnet);
 

@@ -13,7 +13,9 @@ export {
   type ResolvConfRequest,
 } from './files.ts';
 export { generatedMac } from './linked-network.ts';
-export { predefinedNetworks, type NetworkCreate } from './user-network.ts';
+export { joinErrors } from './join-errors.ts';
+export { predefinedNetworks } from './predefined.ts';
+export type { NetworkCreate } from './user-network.ts';
 export { keepNames, nameCollections } from './keep-names.ts';
 export { NamesKeeper, type NameOptions } from './dns/index.ts';
 export type { PublishRequest } from './ports/index.ts';

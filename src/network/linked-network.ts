@@ -111,25 +111,21 @@ export function setIpv6(link: string, on: boolean): void {
   }
 }
 
-/**
- * Checks what `com.docker.network.endpoint.sysctls` says, sysctls of the link with commas between them.
- * @throws {EngineError} `invalid-parameter` with dockerd's text
- * @see moby daemon/container_operations.go validateEndpointSettings
- */
-export function checkLinkSysctls(text: string): string[] {
-  const sysctls = text.split(',');
-  for (const sysctl of sysctls) {
+/** What is wrong with sysctls of a link that have commas between them, with dockerd's texts. */
+export function sysctlErrors(text: string): string[] {
+  const isOfLink = (sysctl: string): boolean => {
     const [, family = '', , name = '', rest] = sysctl.split('.');
     // Clients write all in small letters.
-    if (rest !== undefined && ['ipv4', 'ipv6', 'mpls'].includes(family) && /^(IFNAME|ifname)$/.test(name))
-      continue;
-    throw new EngineError(
-      'invalid-parameter',
-      `invalid endpoint settings:\nunrecognised network interface sysctl '${sysctl}'; represent 'net.X.Y.ethN.Z=V' as ` +
-        `'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'`,
+    return rest !== undefined && ['ipv4', 'ipv6', 'mpls'].includes(family) && /^(IFNAME|ifname)$/.test(name);
+  };
+  return text
+    .split(',')
+    .filter((sysctl) => !isOfLink(sysctl))
+    .map(
+      (sysctl) =>
+        `unrecognised network interface sysctl '${sysctl}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', ` +
+        `'X' must be 'ipv4', 'ipv6' or 'mpls'`,
     );
-  }
-  return sysctls;
 }
 
 function setLinkSysctl(link: string, sysctl: string): void {

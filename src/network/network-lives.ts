@@ -8,7 +8,8 @@ import type { NetworkRecord } from './network-records.ts';
 import { networkResource } from './network-resource.ts';
 import type { NetworkTable } from './network-table.ts';
 import type { Parents } from './parent/parents.ts';
-import { newNetwork, planNetwork, predefinedNetworks, type NetworkCreate } from './user-network.ts';
+import { predefinedNetworks } from './predefined.ts';
+import { newNetwork, planNetwork, type NetworkCreate } from './user-network.ts';
 
 /** dockerd's: links that come later forward as well. */
 const forwardingSwitches: Readonly<Record<Family, readonly string[]>> = {
@@ -70,7 +71,9 @@ export class NetworkLives {
   }
 
   inspect(nameOrId: string): NetworkResource {
-    return this.#resource(this.#table.find(nameOrId));
+    const record = this.#table.find(nameOrId);
+    const linked = this.#parents.find(record.id) ?? this.#bridges.find(record.id);
+    return { ...this.#resource(record), Status: { IPAM: { Subnets: linked?.addresses.status() ?? {} } } };
   }
 
   async create(request: NetworkCreate): Promise<{ id: string }> {

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors/index.ts';
+import { EngineError, isKind } from '../errors/index.ts';
 import type { RecordCollection, Records } from '../records/index.ts';
 import { endpointKey, type EndpointRecord, type NetworkRecord } from './network-records.ts';
 
@@ -45,6 +45,16 @@ export class NetworkTable {
       );
     }
     return match;
+  }
+
+  /** As find(), undefined when there is none or more than one. */
+  search(nameOrId: string): NetworkRecord | undefined {
+    try {
+      return this.find(nameOrId);
+    } catch (error) {
+      if (isKind(error, 'not-found') || isKind(error, 'invalid-parameter')) return undefined;
+      throw error;
+    }
   }
 
   save(record: NetworkRecord): void {

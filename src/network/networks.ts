@@ -63,6 +63,11 @@ export interface Networks {
    * @throws {EngineError} `not-found` for the network or the sandbox; `conflict` when attached already.
    */
   attach(request: AttachRequest): EndpointSettings;
+  /**
+   * What attach() would refuse for itself. Says nothing of a network that is not there.
+   * @throws {EngineError} `invalid-parameter` "invalid endpoint settings: …"
+   */
+  checkEndpoint(network: string, settings: Partial<EndpointSettings>): void;
   detach(containerId: string, network: string): void;
   /**
    * Publishes ports of the container on the host, into the network of its default route; they are withdrawn with the

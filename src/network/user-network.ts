@@ -6,6 +6,7 @@ import { parseSubnet, type AddressPoolOption, type Family, type Subnet } from '.
 import type { BridgeRecord, NetworkDriver, NetworkRecord } from './network-records.ts';
 import { parentOptions } from './parent/parent-options.ts';
 import { checkIpamConfig, planPools, type PlannedPools } from './plan-pools.ts';
+import { predefinedNetworks } from './predefined.ts';
 
 /** What a user asks of a new network, as in Docker's API. */
 export interface NetworkCreate {
@@ -29,8 +30,6 @@ export interface NetworkCreate {
   /** Name of such a one. */
   configFrom?: string | undefined;
 }
-
-export const predefinedNetworks: readonly string[] = ['bridge', 'host', 'none', 'default'];
 
 /** What exists already, which a new network must not overlap. */
 export interface Surroundings {

@@ -36,6 +36,12 @@ export interface Ipam {
   Config: IpamPoolConfig[] | null;
 }
 
+export interface SubnetStatus {
+  /** JSON numbers of 64 bits, so written from bigints by the API room. */
+  IPsInUse: bigint;
+  DynamicIPsAvailable: bigint;
+}
+
 /** Docker Engine API `Network` as inspect and list answer it. */
 export interface NetworkResource {
   Name: string;
@@ -57,4 +63,6 @@ export interface NetworkResource {
   >;
   Options: Record<string, string>;
   Labels: Record<string, string>;
+  /** Of inspect alone. */
+  Status?: { IPAM: { Subnets: Record<string, SubnetStatus> } };
 }

@@ -102,7 +102,10 @@ export function networkRoutes(networks: NetworkBackend, containers: ConnectionBa
       bodyRequired: true,
       async handle(exchange, _query, body) {
         const network = exchange.params['id'] ?? '';
-        await containers.connectNetwork(body.Container, network, body.EndpointConfig ?? {});
+        const settings = { ...body.EndpointConfig };
+        // Not looked at until then.
+        if (exchange.version < 54) delete settings.MacAddress;
+        await containers.connectNetwork(body.Container, network, settings);
         exchange.empty(200);
       },
     }),
@@ -141,7 +144,22 @@ export function networkRoutes(networks: NetworkBackend, containers: ConnectionBa
   ];
 }
 
-function networkView(network: NetworkResource, version: ApiVersion): Partial<NetworkResource> {
-  const { EnableIPv4, ...rest } = network;
-  return version < 47 ? rest : { ...rest, EnableIPv4 };
+function networkView(network: NetworkResource, version: ApiVersion): object {
+  const { EnableIPv4, Status, ...rest } = network;
+  return {
+    ...rest,
+    ...(version < 47 ? {} : { EnableIPv4 }),
+    ...(version < 52 || Status === undefined ? {} : { Status: statusView(Status) }),
+  };
+}
+
+/** Without its types JSON has no word for a number of 64 bits. */
+const { rawJSON } = JSON as unknown as { rawJSON(this: void, text: string): number };
+
+function statusView({ IPAM }: NonNullable<NetworkResource['Status']>): object {
+  const subnets = Object.entries(IPAM.Subnets).map(([subnet, { IPsInUse, DynamicIPsAvailable }]) => [
+    subnet,
+    { IPsInUse: rawJSON(String(IPsInUse)), DynamicIPsAvailable: rawJSON(String(DynamicIPsAvailable)) },
+  ]);
+  return { IPAM: { Subnets: Object.fromEntries(subnets) as object } };
 }

@@ -86,7 +86,7 @@ export function infoView(
     DriverStatus: facts.storageStatus,
     Plugins: {
       Volume: ['local'],
-      Network: ['bridge', 'host', 'null'],
+      Network: ['bridge', 'host', 'ipvlan', 'macvlan', 'null'],
       Authorization: null,
       Log: ['json-file'],
     },

@@ -53,6 +53,15 @@ export class AddressPool {
     this.#taken.add(address.value);
   }
 
+  /** How many addresses nobody else can have, and how many are left to be handed out. */
+  status(): { inUse: bigint; available: bigint } {
+    const out = new Set([...this.#taken, ...this.#reserved]);
+    let outOfRange = 0n;
+    for (const address of out) if (address < this.#first || address > this.#last) outOfRange++;
+    const inUse = BigInt(out.size);
+    return { inUse, available: this.#last - this.#first + 1n - (inUse - outOfRange) };
+  }
+
   /** No error when it was free. */
   release(text: string): void {
     const { value } = parseAddress(text);

@@ -123,6 +123,20 @@ test('NetworkAddresses.take() gives one of each family, or none when one of them
   );
 });
 
+test('NetworkAddresses.status() counts what is in use and what is left, as far as 64 bits can say', () => {
+  const addresses = new NetworkAddresses([
+    { subnet: '10.0.0.0/24', gateway: '10.0.0.1', range: '10.0.0.128/29', auxiliary: ['10.0.0.129'] },
+    { subnet: 'fd00::/64', gateway: 'fd00::1' },
+    { subnet: 'fd01::/48' },
+  ]);
+  addresses.take({});
+  assert.deepEqual(addresses.status(), {
+    '10.0.0.0/24': { IPsInUse: 5n, DynamicIPsAvailable: 6n },
+    'fd00::/64': { IPsInUse: 3n, DynamicIPsAvailable: 2n ** 64n - 3n },
+    'fd01::/48': { IPsInUse: 1n, DynamicIPsAvailable: 2n ** 64n - 1n },
+  });
+});
+
 test('AddressPool.reserve() refuses what is taken, outside, the network and its broadcast address', () => {
   const pool = new AddressPool(parseSubnet('10.0.0.0/29'));
   pool.reserve('10.0.0.2');

@@ -1,4 +1,5 @@
 import { EngineError, isKind } from '../../errors/index.ts';
+import type { SubnetStatus } from '../../spec/index.ts';
 import type { PoolRecord } from '../network-records.ts';
 import { AddressPool } from './address-pool.ts';
 import { contains, parseAddress, parseSubnet, type Family, type Subnet } from './subnet.ts';
@@ -12,6 +13,8 @@ export interface GivenAddress {
 }
 
 export type GivenAddresses = { readonly [F in Family]?: GivenAddress };
+
+const MAX_COUNT = (1n << 64n) - 1n;
 
 interface Part {
   subnet: Subnet;
@@ -101,6 +104,17 @@ export class NetworkAddresses {
   withPrefix(address: string): string {
     const part = this.#partOf(address);
     return `${address}/${part?.subnet.prefixLength ?? (parseAddress(address).family === 4 ? 32 : 128)}`;
+  }
+
+  /** By subnet, as Docker's inspect tells it: no number is more than 64 bits can say. */
+  status(): Record<string, SubnetStatus> {
+    const most = (count: bigint): bigint => (count > MAX_COUNT ? MAX_COUNT : count);
+    return Object.fromEntries(
+      this.#parts.map(({ record, pool }) => {
+        const { inUse, available } = pool.status();
+        return [record.subnet, { IPsInUse: most(inUse), DynamicIPsAvailable: most(available) }];
+      }),
+    );
   }
 
   #partOf(address: string): Part | undefined {

@@ -113,6 +113,29 @@ export const managementCases: NetworkCase[] = [
     },
   },
   {
+    title: 'what is wrong with an endpoint is said when the container is made, not when it starts',
+    notDockerd: 'dockerd 20.10 says it when the container starts',
+    async see(world) {
+      await world.ok('network', 'create', '--subnet', '10.73.0.0/24', 'a');
+      const refused = [];
+      for (const words of [
+        ['--network', 'a', '--ip', '10.74.0.1'],
+        ['--network', 'a', '--ip6', 'fd00::1', '--link-local-ip', '0.0.0.0'],
+        ['--ip', '10.74.0.1'],
+      ])
+        refused.push((await world.docker('create', ...words, 'IMAGE')).stderr.replace(/^.*?daemon: /s, ''));
+      return [refused, await world.ok('ps', '-aq')];
+    },
+    expected: [
+      [
+        'invalid config for network a: invalid endpoint settings:\nno configured subnet contains IP address 10.74.0.1',
+        'invalid config for network a: invalid endpoint settings:\n* invalid link-local IP address: 0.0.0.0\n* no configured subnet contains IP address fd00::1',
+        'invalid config for network bridge: invalid endpoint settings:\n* user-specified IP address is supported on user-defined networks only\n* no configured subnet contains IP address 10.74.0.1',
+      ],
+      '',
+    ],
+  },
+  {
     title: 'that a network is made, removed or pruned is told as an event',
     async see(world) {
       const since = String(Math.floor(Date.now() / 1000));

@@ -5,7 +5,7 @@ const option = (name: string, value: string): string[] => ['-o', `com.docker.net
 const endpointOption = (name: string, value: string): string =>
   `driver-opt=com.docker.network.endpoint.${name}=${value}`;
 
-/** Options of networks' drivers and of endpoints. */
+/** Options of networks’ drivers and of endpoints. */
 export const optionCases: NetworkCase[] = [
   {
     title: 'links are named after the network’s prefix, each with the next number',
