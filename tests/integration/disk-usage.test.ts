@@ -60,7 +60,7 @@ describe('system df', { skip: runs ? false : 'needs root and busybox' }, () => {
     const { status, stdout, stderr } = spawnSync('docker', argv, {
       encoding: 'utf8',
       timeout: 60_000,
-      env: { ...process.env, DOCKER_HOST: daemon.host },
+      env: { ...process.env, DOCKER_HOST: daemon.host, DOCKER_BUILDKIT: '0' },
     });
     assert.equal(status, 0, `docker ${argv.join(' ')}: ${stderr}`);
     return stdout.trim();
@@ -107,6 +107,32 @@ describe('system df', { skip: runs ? false : 'needs root and busybox' }, () => {
       [1, 0, 1],
     );
     assert.equal(usage.Volumes?.find(({ Name }) => Name === 'kept')?.UsageData.RefCount, 1);
+  });
+
+  test('counts what the build cache has, and what images have of it with them', async () => {
+    const dockerfile = 'FROM tree:1\nRUN dd if=/dev/urandom of=/built bs=1M count=20\nRUN echo 1 > /last\n';
+    writeFileSync(join(directory, 'Dockerfile'), dockerfile);
+    const cacheBytes = async (): Promise<number> =>
+      ((await df()).BuildCache ?? []).reduce((sum, { Size, Shared }) => sum + (Shared ? 0 : Size), 0);
+    const check = async (): Promise<void> => {
+      const usage = await df();
+      const [containers, volumes] = [usage.Containers ?? [], usage.Volumes ?? []];
+      const others = [
+        ...containers.map(({ SizeRw }) => SizeRw),
+        ...volumes.map(({ UsageData }) => UsageData.Size),
+      ];
+      const total = others.reduce((sum, size) => sum + size, usage.LayersSize + (await cacheBytes()));
+      isWithin(total, du(daemon.dataRoot), 'all');
+    };
+    docker('build', '-t', 'built:1', directory);
+    assert.ok((await cacheBytes()) < 1_000_000);
+    await check();
+    docker('rmi', 'built:1');
+    // The blob and the files of the layer.
+    isWithin(await cacheBytes(), 42_000_000, 'cache');
+    await check();
+    docker('builder', 'prune', '-af');
+    assert.equal(await cacheBytes(), 0);
   });
 
   test('answers for the types asked for, and with totals since 1.52', async () => {
