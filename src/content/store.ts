@@ -39,7 +39,10 @@ export interface ContentStore {
   list(): AsyncIterable<BlobInfo>;
   /** Bytes of the blocks that blobs take on disk, and those of what is being written or was begun. */
   diskUsage(): Promise<{ blobs: Map<Digest, number>; unfinishedBytes: number }>;
-  /** Removes temporary files of ingests that a crash left; what can be resumed is kept for a day. */
+  /**
+   * Removes temporary files of ingests that a crash left; what can be resumed is kept for a day, the latest 10 GiB of it.
+   * What is being written stays.
+   */
   sweep(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors/index.ts';
+import { EngineError, isEngineError, type ErrorKind } from '../errors/index.ts';
 import type { RecordCollection, Records } from '../records/index.ts';
 import {
   hostPlatform,
@@ -14,53 +14,18 @@ import {
   parseReference,
   repositoryName,
   withDefaultTag,
-  type Descriptor,
+  type DiffId,
   type Digest,
   type ImageConfig,
   type Platform,
   type Reference,
 } from '../spec/index.ts';
+import type { ImageRecord, LayerRecord, Naming } from './image-record.ts';
 import type { Image } from './images.ts';
 import type { Shared } from './leases.ts';
 
-export interface LayerRecord {
-  /** The layer as it came, compressed or not. */
-  blob: Descriptor;
-  /** Bytes of the uncompressed tar, which `save` writes. */
-  tarSizeBytes: number;
-  /** Bytes of the files in it. */
-  sizeBytes: number;
-}
-
-/** An index as it came, and what of it is kept besides the manifests of images. */
-export interface IndexRecord extends Descriptor {
-  /** Indexes in it, and attestations with all that they name. */
-  kept?: Descriptor[];
-}
-
-/** What a reference stands for. */
-export interface Naming {
-  /** Images of several platforms when the reference stands for an index; the one for this machine first. */
-  ids: Digest[];
-  index?: Digest;
-}
-
-/** What is durable of an image besides its config, which is a blob. */
-export interface ImageRecord {
-  /** Bottom first, one for each of the config's diff ids. */
-  layers: LayerRecord[];
-  /** The manifest it came with, whose layers are the blobs above; null when it came without. */
-  manifest: Descriptor | null;
-  /** The indexes that name the manifest, kept as they came. */
-  indexes?: IndexRecord[];
-  parent: string;
-  lastTaggedAtMs: number | null;
-  /**
-   * Set when the image has been removed while stopped containers used it: their ids. It is no longer seen, and its
-   * layers go when the last of them goes. A tree, which is no image, is held by `treeHolder` for as long as it is wanted.
-   */
-  heldBy?: string[];
-}
+/** What trying again later does not mend. */
+const lastingKinds: ReadonlySet<ErrorKind> = new Set(['not-found', 'data-loss', 'invalid-parameter']);
 
 interface Entry {
   config: ImageConfig;
@@ -88,10 +53,16 @@ export class ImageCatalog {
     this.#tags = records.collection('image-references');
   }
 
-  /** Fills the catalog. An image whose config cannot be read is forgotten, since nothing can be done with it. */
+  /**
+   * Fills the catalog. An image whose config is not there or not good is forgotten, since nothing can be done with it.
+   * @throws {Error} when it cannot be told, because of an I/O error say: nothing is forgotten then
+   */
   async open(readConfig: (id: Digest) => Promise<ImageConfig>): Promise<void> {
     for (const [id, record] of this.#images.entries()) {
-      const config = await readConfig(id).catch(() => undefined);
+      const config = await readConfig(id).catch((error: unknown) => {
+        if (isEngineError(error) && lastingKinds.has(error.kind)) return undefined;
+        throw error;
+      });
       if (config === undefined) this.#images.delete(id);
       else this.#insert(id, config, record);
     }
@@ -137,6 +108,11 @@ export class ImageCatalog {
     return [...this.#entries].flatMap(([id, { record }]) =>
       record.heldBy === undefined ? [] : [[id, record.heldBy]],
     );
+  }
+
+  /** Layers of all images, held ones too. */
+  diffIds(): Set<DiffId> {
+    return new Set([...this.#entries.values()].flatMap(({ config }) => config.rootfs.diff_ids));
   }
 
   view(id: Digest): Image {

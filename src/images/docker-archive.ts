@@ -9,7 +9,7 @@ import {
 import type { Descriptor } from '../spec/index.ts';
 import type { Compression } from '../archive/index.ts';
 import type { ArchiveFiles } from './archive-files.ts';
-import type { IndexRecord } from './catalog.ts';
+import type { IndexRecord } from './image-record.ts';
 import { badImage, isObject, isTextList, parseImageConfig } from './image-config.ts';
 import type { LayerSource } from './layers.ts';
 

@@ -98,6 +98,7 @@ export class TestSnapshotter {
   readonly begun: Digest[] = [];
   readonly #layers = new Set<Digest>();
   activeKeys: string[] = [];
+  used = new Set<Digest>();
 
   constructor(driver: string) {
     this.driver = driver;
@@ -137,6 +138,10 @@ export class TestSnapshotter {
 
   layers(): Digest[] {
     return [...this.#layers];
+  }
+
+  usedLayers(): Set<Digest> {
+    return this.used;
   }
 
   active(): string[] {

@@ -4,7 +4,8 @@ import type { EventBus } from '../events/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
 import type { Digest, ImageConfig, Reference } from '../spec/index.ts';
 import { storeBytes } from './archive-files.ts';
-import type { ImageCatalog, ImageRecord, IndexRecord } from './catalog.ts';
+import type { ImageCatalog } from './catalog.ts';
+import type { ImageRecord, IndexRecord } from './image-record.ts';
 import type { FoundImage } from './docker-archive.ts';
 import { ImageLayers, type LayersOptions, type UnpackLayer } from './layers.ts';
 import { Leases, type Lease, type Shared } from './leases.ts';
@@ -112,9 +113,14 @@ export class ImageStore {
     this.#events.publish('image', action, actor, { ...labels, name });
   }
 
-  /** Blobs and layers that no image refers to: what a crash left. */
+  /**
+   * Blobs and layers that no image refers to: what a crash left. A layer that a container's tree lies on stays, whatever
+   * became of the image's record.
+   */
   async collectAll(): Promise<void> {
-    const candidates: Shared[] = this.snapshotter.layers().map((digest) => ({ kind: 'layer', digest }));
+    const used = this.snapshotter.usedLayers();
+    const free = this.snapshotter.layers().filter((chainId) => !used.has(chainId));
+    const candidates: Shared[] = free.map((digest) => ({ kind: 'layer', digest }));
     for await (const { digest } of this.content.list()) candidates.push({ kind: 'blob', digest });
     await this.leases.collect(candidates);
   }

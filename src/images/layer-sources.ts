@@ -26,6 +26,13 @@ export class LayerSources {
     return (this.#records.get(diffId) ?? []).filter(({ blob }) => isDigest(blob.digest));
   }
 
+  /** Forgets layers that no image has any more. */
+  keep(diffIds: ReadonlySet<DiffId>): void {
+    for (const [diffId] of this.#records.entries()) {
+      if (!diffIds.has(diffId as DiffId)) this.#records.delete(diffId);
+    }
+  }
+
   add(diffId: DiffId, source: LayerSourceRecord): void {
     const known = this.of(diffId);
     if (known.some((other) => isSame(other, source))) return;

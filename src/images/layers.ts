@@ -11,7 +11,8 @@ import {
   type DiffId,
   type Digest,
 } from '../spec/index.ts';
-import type { ImageCatalog, LayerRecord } from './catalog.ts';
+import type { ImageCatalog } from './catalog.ts';
+import type { LayerRecord } from './image-record.ts';
 import { badImage } from './image-config.ts';
 import type { ImageProgress } from './images.ts';
 import type { Lease } from './leases.ts';

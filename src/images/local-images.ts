@@ -50,6 +50,7 @@ export class LocalImages implements Images {
   readonly #store: ImageStore;
   readonly #events: EventBus;
   readonly #garbage: ImageGarbage;
+  #sources: LayerSources | undefined;
   readonly #pull: ImagePull | undefined;
   readonly #push: ImagePush | undefined;
 
@@ -69,6 +70,7 @@ export class LocalImages implements Images {
     this.#garbage = new ImageGarbage(this.#store, records);
     if (registries === undefined) return;
     const sources = new LayerSources(records);
+    this.#sources = sources;
     this.#pull = new ImagePull(this.#store, registries, sources);
     this.#push = new ImagePush(this.#store, registries, sources);
   }
@@ -85,6 +87,7 @@ export class LocalImages implements Images {
     }
     await this.#store.collectAll();
     await this.#unpackMissing();
+    this.#sources?.keep(catalog.diffIds());
     this.#events.subscribe((event) => {
       if (event.Type !== 'container') return;
       if (event.Action === 'create') this.#containerMade(event.Actor.Attributes['image'] ?? '');
@@ -224,7 +227,8 @@ export class LocalImages implements Images {
   /** Layers lost with the snapshotter's directory, or never made by this snapshotter, come again from their blobs. */
   async #unpackMissing(): Promise<void> {
     const { catalog, snapshotter, leases, layers } = this.#store;
-    for (const id of catalog.ids()) {
+    // Also for containers of images that were removed, and for the build cache.
+    for (const id of [...catalog.ids(), ...catalog.held().map(([held]) => held)]) {
       const { config } = catalog.view(id);
       if (chainIds(config.rootfs.diff_ids).every((chainId) => snapshotter.hasLayer(chainId))) continue;
       await using lease = leases.open();

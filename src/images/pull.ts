@@ -17,7 +17,7 @@ import {
   type Platform,
   type Reference,
 } from '../spec/index.ts';
-import type { IndexRecord } from './catalog.ts';
+import type { IndexRecord } from './image-record.ts';
 import type { FoundImage } from './docker-archive.ts';
 import { badImage, parseImageConfig } from './image-config.ts';
 import { storeBytes } from './archive-files.ts';
@@ -69,6 +69,7 @@ export class ImagePull {
       options.credentials === undefined ? {} : { credentials: options.credentials },
     );
     const tell = (progress: ImageProgress): void => options.onProgress?.(progress);
+    await this.#store.content.sweep();
     try {
       let isNew = false;
       let last: Digest | undefined;

@@ -23,7 +23,7 @@ import {
   type Platform,
   type Reference,
 } from '../spec/index.ts';
-import type { Naming } from './catalog.ts';
+import type { Naming } from './image-record.ts';
 import { compressLayer } from './compress-layer.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ImageProgress, PushOptions } from './images.ts';

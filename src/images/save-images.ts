@@ -15,7 +15,8 @@ import {
   type Platform,
   type Reference,
 } from '../spec/index.ts';
-import { noSuchImage, type Naming } from './catalog.ts';
+import { noSuchImage } from './catalog.ts';
+import type { Naming } from './image-record.ts';
 import { badImage } from './image-config.ts';
 import type { ImageStore } from './image-store.ts';
 import { ownManifest } from './own-manifest.ts';

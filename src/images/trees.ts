@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { chainIds, type ChainId, type DiffId, type Digest, type ImageConfig } from '../spec/index.ts';
-import type { LayerRecord } from './catalog.ts';
+import type { LayerRecord } from './image-record.ts';
 import { createImage } from './create-image.ts';
 import type { ImageStore } from './image-store.ts';
 import type { Image } from './images.ts';

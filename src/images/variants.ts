@@ -1,6 +1,6 @@
 import { configPlatform } from '../spec/index.ts';
 import type { Descriptor, Digest, Platform } from '../spec/index.ts';
-import type { Naming } from './catalog.ts';
+import type { Naming } from './image-record.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ImageVariant } from './images.ts';
 import { isIndex, parseAllEntries, parseManifest } from './manifests.ts';

@@ -133,6 +133,10 @@ export class CopySnapshotter implements Snapshotter {
     return readdirSync(this.#active).filter((name) => !name.startsWith(HALF_MADE));
   }
 
+  usedLayers(): Set<ChainId> {
+    return this.#layers.below(this.active().map((key) => this.#parent(key)));
+  }
+
   describe(key: string): { rootPath: string; data: Record<string, string> } {
     return { rootPath: `${this.#existing(key)}/root`, data: {} };
   }
@@ -182,8 +186,12 @@ export class CopySnapshotter implements Snapshotter {
 
   #trees(key: string): { root: string; lower: string[] } {
     const directory = this.#existing(key);
-    const parent = readlinkSync(`${directory}/parent`);
-    return { root: `${directory}/root`, lower: this.#lowerDirectories(isDigest(parent) ? parent : null) };
+    return { root: `${directory}/root`, lower: this.#lowerDirectories(this.#parent(key)) };
+  }
+
+  #parent(key: string): ChainId | null {
+    const text = readlinkSync(`${this.#directory(key)}/parent`);
+    return isDigest(text) ? text : null;
   }
 
   #lowerDirectories(parent: ChainId | null): string[] {

@@ -81,6 +81,17 @@ export class LayerStore {
     return chain;
   }
 
+  /** The layers named and all that they lie on, as far as they are there. */
+  below(tops: readonly (ChainId | null)[]): Set<ChainId> {
+    const found = new Set<ChainId>();
+    for (const top of tops) {
+      for (let next = top; next !== null && !found.has(next); next = this.#layers.get(next)?.parent ?? null) {
+        if (this.#layers.has(next)) found.add(next);
+      }
+    }
+    return found;
+  }
+
   /** Makes a layer by filling a directory; concurrent calls for one chain id share the first one's outcome. */
   create(
     chainId: ChainId,

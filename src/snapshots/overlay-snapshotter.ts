@@ -168,6 +168,10 @@ export class OverlaySnapshotter implements Snapshotter {
     return readdirSync(this.#active).filter((name) => !name.startsWith(HALF_MADE));
   }
 
+  usedLayers(): Set<ChainId> {
+    return this.#layers.below(this.active().map((key) => this.#parent(key)));
+  }
+
   describe(key: string): { rootPath: string; data: Record<string, string> } {
     const directory = this.#existing(key);
     return {

@@ -44,6 +44,8 @@ export interface Snapshotter {
   /** Unmounts and deletes; no error when gone. */
   remove(key: string): Promise<void>;
   active(): string[];
+  /** The layers that active snapshots are made of. */
+  usedLayers(): Set<ChainId>;
   /** Where a container's root is mounted, and Docker's `GraphDriver.Data` members. */
   describe(key: string): { rootPath: string; data: Record<string, string> };
   /** What changed against the parent, sorted by path as Docker sorts it. */

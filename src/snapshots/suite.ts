@@ -134,6 +134,9 @@ export function snapshotterSuite(name: string, open: (dataRoot: string) => Promi
         writeFileSync(join(await snapshots.mount(key), 'mine'), '');
         assert.ok(!existsSync(join(await snapshots.mount(other), 'mine')));
         assert.deepEqual(new Set(snapshots.active()), new Set([key, other]));
+        assert.deepEqual(snapshots.usedLayers(), new Set([one, two]));
+        await Promise.all([key, other].map((each) => snapshots.remove(each)));
+        assert.deepEqual(snapshots.usedLayers(), new Set());
       },
     );
 

@@ -91,6 +91,36 @@ test('LocalContentStore.ingest() goes on with what a crash left, and starts anew
   }
 });
 
+test('LocalContentStore.sweep() leaves what is being written, and the latest of what can be gone on with', async () => {
+  const { root, remove } = temporaryRoot();
+  try {
+    const store = new LocalContentStore(root, { resumableMaxBytes: 10 });
+    const [now, old, older] = ['a', 'b', 'c'].map((letter) => `part-${letter.repeat(64)}`) as [
+      string,
+      string,
+      string,
+    ];
+    for (const [name, age] of [
+      [now, 0],
+      [old, 10],
+      [older, 20],
+    ] as const) {
+      const path = join(root, 'ingest', name);
+      writeFileSync(path, '12345');
+      utimesSync(path, Date.now() / 1000 - age, Date.now() / 1000 - age);
+    }
+    await using writer = await store.ingest();
+    await writer.write(Buffer.from('going on'));
+    await store.sweep();
+    const left = readdirSync(join(root, 'ingest'));
+    assert.equal(left.length, 3);
+    assert.ok(left.includes(now) && left.includes(old));
+    assert.equal((await writer.commit()).sizeBytes, 8);
+  } finally {
+    remove();
+  }
+});
+
 test('LocalContentStore.sweep() removes what was not gone on with for a day', async () => {
   const { root, remove } = temporaryRoot();
   try {

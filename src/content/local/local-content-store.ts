@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { open, opendir, readFile, readdir, rename, rm, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { EngineError } from '../../errors/index.ts';
 import { digestHex, parseDigest, type Digest } from '../../spec/index.ts';
 import { diskUsageBytes, fileDiskBytes } from '../../sys/index.ts';
@@ -17,6 +17,7 @@ import { BlobFile } from './blob-file.ts';
 
 const resumablePrefix = 'part-';
 const resumableMs = 24 * 60 * 60 * 1000;
+const resumableMaxBytes = 10 * 1024 ** 3;
 const readBackBytes = 1024 * 1024;
 
 /**
@@ -27,13 +28,15 @@ const readBackBytes = 1024 * 1024;
 export class LocalContentStore implements ContentStore {
   readonly #blobs: string;
   readonly #ingest: string;
-  /** Resumable files that a writer has now. */
+  /** Files that a writer has now. */
   readonly #busy = new Set<string>();
   /** Syncs of committed files, under way or done. */
   readonly #unsynced = new Set<Promise<void>>();
+  readonly #resumableMaxBytes: number;
 
-  /** Makes the directories that are missing. */
-  constructor(root: string) {
+  /** Makes the directories that are missing. `limits` are for tests. */
+  constructor(root: string, limits: { resumableMaxBytes?: number } = {}) {
+    this.#resumableMaxBytes = limits.resumableMaxBytes ?? resumableMaxBytes;
     this.#blobs = join(root, 'blobs', 'sha256');
     this.#ingest = join(root, 'ingest');
     mkdirSync(this.#blobs, { recursive: true, mode: 0o700 });
@@ -89,8 +92,13 @@ export class LocalContentStore implements ContentStore {
       return await this.#resume(resumable, options, resume === true);
     }
     const temporary = join(this.#ingest, randomBytes(12).toString('hex'));
-    const file = await open(temporary, 'wx', 0o600);
-    return this.#writer(file, temporary, options);
+    this.#busy.add(temporary);
+    try {
+      return this.#writer(await open(temporary, 'wx', 0o600), temporary, options);
+    } catch (error) {
+      this.#busy.delete(temporary);
+      throw error;
+    }
   }
 
   /** Reads again what is there, since the digest is taken over all bytes. */
@@ -102,7 +110,7 @@ export class LocalContentStore implements ContentStore {
     this.#busy.add(path);
     try {
       const file = await open(path, keep ? 'a+' : 'w+', 0o600);
-      const writer = this.#writer(file, path, options, () => this.#busy.delete(path));
+      const writer = this.#writer(file, path, options);
       try {
         await writer.readBack(options.expectedSizeBytes ?? Infinity);
       } catch (error) {
@@ -120,14 +128,13 @@ export class LocalContentStore implements ContentStore {
     file: FileHandle,
     temporary: string,
     options: Expectation & { signal?: AbortSignal },
-    onClose?: () => void,
   ): LocalBlobWriter {
     return new LocalBlobWriter(new BlobFile(file), temporary, {
       destination: (digest) => this.#file(digest),
       verifier: new BlobVerifier(options),
       signal: options.signal,
       onCommitted: (synced) => this.#unsynced.add(synced),
-      onClose,
+      onClose: () => this.#busy.delete(temporary),
     });
   }
 
@@ -161,13 +168,20 @@ export class LocalContentStore implements ContentStore {
   }
 
   async sweep(): Promise<void> {
-    for (const name of await readdir(this.#ingest)) {
-      const path = join(this.#ingest, name);
-      if (name.startsWith(resumablePrefix)) {
-        const found = statSync(path, { throwIfNoEntry: false });
-        if (found !== undefined && Date.now() - found.mtimeMs < resumableMs) continue;
+    const names = await readdir(this.#ingest);
+    const left = names.map((name) => join(this.#ingest, name)).filter((path) => !this.#busy.has(path));
+    const found = left.flatMap((path) => {
+      const stat = statSync(path, { throwIfNoEntry: false });
+      return stat === undefined ? [] : [{ path, stat }];
+    });
+    let keptBytes = 0;
+    for (const { path, stat } of found.toSorted((a, b) => b.stat.mtimeMs - a.stat.mtimeMs)) {
+      const isYoung = Date.now() - stat.mtimeMs < resumableMs;
+      if (basename(path).startsWith(resumablePrefix) && isYoung) {
+        keptBytes += stat.size;
+        if (keptBytes <= this.#resumableMaxBytes) continue;
       }
-      await rm(path, { force: true });
+      if (!this.#busy.has(path)) await rm(path, { force: true });
     }
   }
 
