@@ -169,7 +169,7 @@ async function isRefused(archive: Buffer): Promise<void> {
     assert.ok(isEngineError(error) && ['invalid-parameter', 'data-loss'].includes(error.kind), String(error));
     return error.message !== '';
   });
-  assert.ok(performance.now() - begun < 5000, 'in time');
+  assert.ok(performance.now() - begun < 60_000, 'in time, on a busy machine, too');
   assert.deepEqual(await doors.wrong(), []);
 }
 
