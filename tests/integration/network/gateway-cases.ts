@@ -97,6 +97,44 @@ export const gatewayCases: NetworkCase[] = [
     expected: ['', [{ Subnet: '10.84.0.0/24' }, { Subnet: 'fd84::/64' }], '10.84.0.2', 'fd84::2'],
   },
   {
+    title:
+      'gateway mode routed: a published port is open at the container’s own address, and none on the host',
+    notDockerd: newer,
+    async see(world) {
+      await world.ok('network', 'create', ...dual, ...mode('routed'), 'a');
+      await world.run('--name', 'one', '--network', 'a', '-p', '8480:80', '-p', '8481:81');
+      await world.serveTcp('one', 80);
+      await world.serveTcp('one', 81, '::');
+      return [
+        await world.ask('neighbour', '10.84.0.2', 80),
+        await world.ask('neighbour', 'fd84::2', 81),
+        await world.ask('neighbour', world.hostAddress, 8480),
+        await world.ask('neighbour', world.hostAddress6, 8481),
+      ];
+    },
+    expected: ['198.51.100.2', '2001:db8:1::2', 'refused', 'refused'],
+  },
+  {
+    title:
+      'trusted_host_interfaces: from those links published ports are reached at containers’ own addresses',
+    notDockerd: newer,
+    async see(world) {
+      const options = [...dual, ...option('bridge.trusted_host_interfaces', 'wan0:nosuch0')];
+      await world.ok('network', 'create', ...options, 'a');
+      await world.run('--name', 'one', '--network', 'a', '-p', '8482:80', '-p', '8483:81');
+      await world.serveTcp('one', 80);
+      await world.serveTcp('one', 81, '::');
+      await world.serveTcp('one', 82);
+      return [
+        await world.ask('neighbour', '10.84.0.2', 80),
+        await world.ask('neighbour', 'fd84::2', 81),
+        await world.ask('neighbour', '10.84.0.2', 82),
+        await world.ask('neighbour', world.hostAddress, 8482),
+      ];
+    },
+    expected: ['198.51.100.2', '2001:db8:1::2', 'timeout', '198.51.100.2'],
+  },
+  {
     title: 'host_ipv4 and host_ipv6 are the addresses that containers appear with',
     notDockerd: 'dockerd 20.10 has no host_ipv6, and masks no IPv6',
     async see(world) {
