@@ -143,6 +143,15 @@ for (const [name, verdict, members, only = tarDoors] of attacks) {
   });
 }
 
+test('CVE-2018-15664: no archive from a container leaves the directory that the command line copies it to', async () => {
+  for (const [name, , members] of attacks) {
+    const made = members(doors.outside);
+    const input = Buffer.isBuffer(made) ? made : await tarOf(made);
+    await doors.take('client', input).catch(() => undefined);
+    assert.deepEqual(await doors.wrong(), [], name);
+  }
+});
+
 async function outcome(where: ArchiveDoors, door: Door, input: Buffer, isRefused: boolean): Promise<void> {
   const error: unknown = await where.take(door, input).then(
     () => undefined,
