@@ -68,6 +68,10 @@ export interface BuildRequest {
   quiet?: boolean;
   /** Say that the containers of RUN steps are removed; they are in any case. */
   removesContainers?: boolean;
+  /** All new layers become one, above those of the base image. */
+  squash?: boolean;
+  /** With the build argument SOURCE_DATE_EPOCH: no new file is later than that. The image's own times are that in any case. */
+  rewriteTimestamps?: boolean;
   /** For RUN: `default`, `bridge`, `none`, `host` or a network's name. */
   networkMode?: string;
   /** `name:address`. */

@@ -276,7 +276,7 @@ RUN --mount=type=bind,source=Dockerfile,target=/two/empty mv /two /moved2; ln -s
   });
 
   test('refuses what it does not do', async () => {
-    for (const parameters of [{ squash: 1 }, { version: 2 }, { outputs: '[{}]' }]) {
+    for (const parameters of [{ version: 2 }, { outputs: '[{}]' }]) {
       const { status, error } = await build('FROM BASE\n', parameters);
       assert.equal(status, 501, JSON.stringify(parameters));
       assert.match(error ?? '', /not supported by this engine yet/);

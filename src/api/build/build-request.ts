@@ -43,6 +43,9 @@ export const extendedBuildQuery = {
   /** JSON: names to `docker-image://…`, URLs, or `sent:<number>`. */
   contexts: text,
   parts: flag,
+  /** With SOURCE_DATE_EPOCH: of new files, too. */
+  rewritetimestamp: flag,
+  nocachefilter: texts,
 };
 
 /** A build as its query describes it; context, secrets and listeners are the caller's. @throws {EngineError} `invalid-parameter` */
@@ -58,6 +61,7 @@ export function buildRequest(query: QueryValues<typeof buildQuery>): BuildReques
     noCache: query.nocache,
     pull: query.pull,
     quiet: query.q,
+    squash: query.squash,
     removesContainers: query.rm,
     networkMode: query.networkmode,
     extraHosts: query.extrahosts.flatMap((hosts) => (hosts === '' ? [] : [hosts])),
@@ -73,6 +77,8 @@ export function extendedRequest(query: QueryValues<typeof extendedBuildQuery>): 
   return {
     ...buildRequest(query),
     hasParts: query.parts,
+    rewriteTimestamps: query.rewritetimestamp,
+    noCacheFilter: query.nocachefilter,
     namedContexts: new Map(Object.entries(contexts).map(([name, value]) => [name, namedContext(value)])),
   };
 }

@@ -80,7 +80,7 @@ export function buildRoutes(builder: Builder): Route[] {
       path: '/build',
       operation: 'ImageBuild',
       coverage: 'partial',
-      note: 'version 1 (no BuildKit); `squash` and `outputs` are refused, `cachefrom` has no effect',
+      note: 'version 1 (no BuildKit); `outputs` is refused, `cachefrom` has no effect',
       query: buildQuery,
       handle(exchange, query) {
         refuseUnsupported(query);
@@ -140,6 +140,5 @@ function refuseUnsupported(query: QueryValues<typeof buildQuery>): void {
     throw new EngineError('not-implemented', `${what} is not supported by this engine yet`);
   };
   if (query.version === '2') refuse('BuildKit (set DOCKER_BUILDKIT=0)');
-  if (query.squash) refuse('squashing layers');
   if (query.outputs !== '' && query.outputs !== '[]' && query.outputs !== 'null') refuse('exporting a build');
 }

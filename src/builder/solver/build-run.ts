@@ -24,6 +24,7 @@ import { runVertex } from '../graph/run-vertex.ts';
 import { StageState } from '../graph/stage.ts';
 import { StepNames } from '../progress/step-names.ts';
 import type { BuildTrace, TracedStep } from '../progress/trace.ts';
+import { finishImage } from './finish-image.ts';
 import { OrderedOutput, type StepOutput } from './ordered-output.ts';
 import { BuildSession, type BuildServices, type VertexObserver } from './session.ts';
 import { StageReport, type ReportedStage } from './stage-report.ts';
@@ -118,7 +119,7 @@ export class BuildRun {
       if (target === undefined || target.state.isEmpty) {
         throw new EngineError('internal', 'No image was generated. Is your Dockerfile empty?');
       }
-      const image = await this.#image(target);
+      const image = await finishImage(this.session, target);
       this.#output.reveal();
       this.request.onMessage?.({ aux: { ID: image.id } });
       this.#warnOfUnusedArgs();
@@ -436,14 +437,6 @@ export class BuildRun {
     return report;
   }
 
-  async #image({ state, stack, history }: ReportedStage): Promise<Image> {
-    const config = { ...state.imageConfig, history };
-    const created = history.at(-1)?.created;
-    if (created !== undefined) config.created = created;
-    delete config.comment;
-    return await this.#services.parts.images.trees.image(stack, config);
-  }
-
   #observer(name: string, output: StepOutput, instruction: Instruction): VertexObserver {
     let traced: TracedStep | undefined;
     const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
@@ -474,7 +467,10 @@ export class BuildRun {
     const known = new Set([...this.#usedArgs, ...this.#platformArgs.keys()]);
     const unused = Object.keys(this.buildArgs).filter(
       (name) =>
-        !known.has(name) && !/^(?:https?|ftp|no|all)_proxy$/i.test(name) && !name.startsWith('BUILDKIT_'),
+        !known.has(name) &&
+        !/^(?:https?|ftp|no|all)_proxy$/i.test(name) &&
+        !name.startsWith('BUILDKIT_') &&
+        name !== 'SOURCE_DATE_EPOCH',
     );
     if (unused.length === 0) return;
     this.say(`[Warning] One or more build-args [${unused.toSorted().join(' ')}] were not consumed\n`);

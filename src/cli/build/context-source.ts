@@ -132,7 +132,15 @@ export function isRemote(path: string): boolean {
   return /^(?:https?|git|ssh):\/\/|^git@|^github\.com\//.test(path);
 }
 
-async function standardInput(): Promise<Buffer> {
+let input: Promise<Buffer> | undefined;
+
+/** All of it; the same again when several platforms are built. */
+function standardInput(): Promise<Buffer> {
+  input ??= readInput();
+  return input;
+}
+
+async function readInput(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);

@@ -33,7 +33,7 @@ export class BuildProgress {
     if (this.#raw || this.#quiet) return;
     if (terminal && mode !== 'plain') {
       this.#display = new TtyProgress(write, {
-        size: () => ({ columns: process.stderr.columns ?? 80, rows: process.stderr.rows ?? 24 }),
+        size: () => ({ columns: process.stderr.columns || 80, rows: process.stderr.rows || 24 }),
         colors: (cli.env['NO_COLOR'] ?? '') === '',
       });
     } else this.#display = new PlainProgress(write);
@@ -66,9 +66,6 @@ export class BuildProgress {
 /** As docker shows them behind a build. */
 function warningsText(warnings: readonly BuildWarning[]): string {
   const [, plural = ''] = warnings.length === 1 ? [] : ['', 's'];
-  const lines = warnings.map(({ short, range }) => {
-    const line = range?.[0]?.start.line;
-    return ` - ${decoded(short)}${line === undefined ? '' : ` (line ${line})`}\n`;
-  });
+  const lines = warnings.map(({ short }) => ` - ${decoded(short)}\n`);
   return `\n ${warnings.length} warning${plural} found (use docker --debug to expand):\n${lines.join('')}`;
 }

@@ -4,6 +4,7 @@ import { contextSource } from '../../build/context-source.ts';
 import { lend } from '../../build/lend.ts';
 import {
   deliver,
+  isOn,
   keepsImage,
   namesOf,
   parseOutputs,
@@ -67,6 +68,7 @@ export const build: Command = {
     text('metadata-file', 'Write what was built to this file, as JSON'),
     text('network', 'Network of RUN steps', { initial: 'default', shownDefault: '"default"' }),
     bool('no-cache', 'Run every step again'),
+    list('no-cache-filter', 'Run every step of these stages again'),
     list(
       'output',
       'Where the result goes (type=local,dest=DIR; tar, docker, oci, image, registry, cacheonly)',
@@ -89,6 +91,7 @@ export const build: Command = {
     custom('shm-size', 'bytes', 'Size of /dev/shm', parseSize, { initial: 0 }),
     list('ssh', 'Let RUN steps speak to an SSH agent (default, or ID=SOCKET)'),
     list('tag', 'Name of the image (name:tag)', { short: 't', parse: parseTag }),
+    bool('squash', 'Make one layer of all new ones'),
     text('target', 'Stage to build'),
     list('ulimit', 'Limits of processes in RUN steps', { typeName: 'ulimit', parse: parseUlimit }),
   ],
@@ -111,6 +114,9 @@ export const build: Command = {
         'Multi-platform images cannot be kept by this engine: write them with --output type=oci, local or tar',
       );
     }
+    if (platforms.length > 1 && flags.args[0] === '-') {
+      throw new Error('a context from standard input can be built for one platform alone');
+    }
     const tags = flags.list('tag');
     const images: BuiltImage[] = [];
     for (const platform of platforms.length === 0 ? [''] : platforms) {
@@ -124,7 +130,9 @@ export const build: Command = {
       const given = {
         ...query(flags),
         ...source.query,
-        t: keeps ? tags : [],
+        t: outputs.length === 0 ? tags : [],
+        buildargs: buildArgs(cli, flags),
+        rewritetimestamp: outputs.some((output) => isOn(output, 'rewrite-timestamp')) ? 1 : undefined,
         platform: platform || undefined,
       };
       const body = flags.bool('compress') ? await gzipped(source.body) : source.body;
@@ -137,7 +145,8 @@ export const build: Command = {
       }
       images.push({ id, platform: platforms.length > 1 ? platform : '' });
     }
-    const epochSeconds = sourceDateEpoch(cli, flags);
+    const given = JSON.parse(buildArgs(cli, flags) ?? '{}') as Record<string, string | null>;
+    const epochSeconds = given['SOURCE_DATE_EPOCH'] ?? undefined;
     for (const output of outputs) await deliver(cli, output, images, { tags, epochSeconds });
     const [first] = images;
     if (idFile !== '') writeFileSync(idFile, first?.id ?? '');
@@ -178,13 +187,17 @@ function refuse(flags: Parsed): void {
   }
 }
 
-/** The build argument that settles times, as files that are written here get them. */
-function sourceDateEpoch(cli: Cli, flags: Parsed): string | undefined {
-  for (const value of flags.list('build-arg').toReversed()) {
-    const [name, given] = [value.split('=', 1)[0], value.slice(value.indexOf('=') + 1)];
-    if (name === 'SOURCE_DATE_EPOCH') return given;
+/** Build arguments as JSON; SOURCE_DATE_EPOCH of the environment is one. */
+function buildArgs(cli: Cli, flags: Parsed): string | undefined {
+  const args: Record<string, string | null> = {};
+  const epoch = cli.env['SOURCE_DATE_EPOCH'];
+  if (epoch !== undefined && epoch !== '') args['SOURCE_DATE_EPOCH'] = epoch;
+  for (const entry of flags.list('build-arg')) {
+    const equals = entry.indexOf('=');
+    if (equals === -1) args[entry] = null;
+    else args[entry.slice(0, equals)] = entry.slice(equals + 1);
   }
-  return cli.env['SOURCE_DATE_EPOCH'];
+  return Object.keys(args).length === 0 ? undefined : JSON.stringify(args);
 }
 
 async function gzipped(body: AsyncIterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
@@ -202,12 +215,13 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
       const equals = entry.indexOf('=');
       return equals === -1 ? [entry, null] : [entry.slice(0, equals), entry.slice(equals + 1)];
     });
-  const args = pairs('build-arg');
   const labels = pairs('label').map(([name, value]) => [name, value ?? '']);
   const ulimits = flags.list<unknown>('ulimit');
   return {
     extrahosts: flags.list('add-host'),
     nocache: flag('no-cache'),
+    nocachefilter: flags.list('no-cache-filter').flatMap((value) => value.split(',')),
+    squash: flag('squash'),
     pull: flag('pull'),
     rm: flags.bool('rm') ? 1 : 0,
     forcerm: flag('force-rm'),
@@ -222,7 +236,6 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
     cgroupparent: given('cgroup-parent'),
     networkmode: given('network'),
     target: given('target'),
-    buildargs: args.length === 0 ? undefined : JSON.stringify(Object.fromEntries(args)),
     labels: labels.length === 0 ? undefined : JSON.stringify(Object.fromEntries(labels)),
     cachefrom: flags.list('cache-from').length === 0 ? undefined : JSON.stringify(flags.list('cache-from')),
     ulimits: ulimits.length === 0 ? undefined : JSON.stringify(ulimits),

@@ -1,0 +1,335 @@
+/** What becomes of a build: outputs, names, times, layers, what is shown; and that nothing is left that is secret. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
+import { program, runCli, type CliOutcome } from '../fixtures/build-cli.ts';
+import { buildThrough, callApi, imageTree } from '../fixtures/build-case.ts';
+import { TestDaemon } from '../fixtures/daemon.ts';
+
+let daemon: TestDaemon;
+let work = '';
+
+before(async () => {
+  daemon = await TestDaemon.start();
+  importBaseImage(daemon.host);
+  work = join(daemon.directory, 'work');
+  mkdirSync(work);
+});
+
+after(() => daemon.dispose());
+
+async function cli(words: readonly string[], options?: Parameters<typeof runCli>[2]): Promise<CliOutcome> {
+  return await runCli(daemon.host, words, options);
+}
+
+/** `coracle build` of a Dockerfile with an empty context. */
+async function build(dockerfile: string, words: readonly string[], env = {}): Promise<CliOutcome> {
+  return await cli(['build', ...words, '-f', '-', emptyContext()], { input: dockerfile, env });
+}
+
+function emptyContext(): string {
+  const directory = join(work, 'empty');
+  mkdirSync(directory, { recursive: true });
+  return directory;
+}
+
+interface ImageJson {
+  Id: string;
+  Created: string;
+  RepoTags: string[];
+  Config: Record<string, unknown>;
+  RootFS: { Layers: string[] };
+}
+
+async function inspect(host: TestDaemon, image: string): Promise<ImageJson> {
+  const { status, body } = await callApi(host.socket, 'GET', `/images/${image}/json`);
+  assert.equal(status, 200, body.toString());
+  return JSON.parse(body.toString('utf8')) as ImageJson;
+}
+
+const small = `FROM ${baseImage}\nRUN echo built > /made\nLABEL a=b\n`;
+
+describe('outputs', () => {
+  test('a directory, a tar in a file and a tar on standard output', async () => {
+    const dockerfile = 'FROM scratch\nCOPY <<EOF /dir/file\ncontent\nEOF\n';
+    const out = join(work, 'out');
+    const local = await build(dockerfile, ['-o', out]);
+    assert.equal(local.exitCode, 0, local.stderr);
+    assert.equal(readFileSync(join(out, 'dir/file'), 'utf8'), 'content\n');
+    const piped = await build(dockerfile, ['--output', '-']);
+    assert.deepEqual(
+      execFileSync('tar', ['-tf', '-'], { input: piped.stdout, encoding: 'utf8' }),
+      'dir/\ndir/file\n',
+    );
+    const file = join(work, 'out.tar');
+    await build(dockerfile, ['-o', `type=tar,dest=${file}`, '--build-arg', 'SOURCE_DATE_EPOCH=86400']);
+    assert.match(
+      execFileSync('tar', ['-tvf', file], { encoding: 'utf8', env: { TZ: 'UTC' } }),
+      /1970-01-02.*dir\/file/,
+    );
+    const wrong = await build(dockerfile, ['-o', 'type=nothing']);
+    assert.match(wrong.stderr, /exporter "nothing" could not be found/);
+    const nowhere = await build(dockerfile, ['-o', 'type=oci']);
+    assert.match(nowhere.stderr, /dest is required for oci exporter/);
+  });
+
+  test('an archive for docker load and an OCI layout, under names of their own', async () => {
+    const docker = join(work, 'docker.tar');
+    const made = await build(small, ['-t', 'out:one', '-o', `type=docker,dest=${docker}`]);
+    assert.equal(made.exitCode, 0, made.stderr);
+    assert.equal((await callApi(daemon.socket, 'GET', '/images/out:one/json')).status, 404);
+    const loaded = await callApi(
+      daemon.socket,
+      'POST',
+      '/images/load',
+      readFileSync(docker),
+      'application/x-tar',
+    );
+    assert.match(loaded.body.toString(), /Loaded image: out:one/);
+    const oci = join(work, 'oci.tar');
+    await build(small, ['-o', `type=oci,dest=${oci},name=out:two`]);
+    const member = (name: string): string => execFileSync('tar', ['-xOf', oci, name], { encoding: 'utf8' });
+    assert.doesNotMatch(
+      execFileSync('tar', ['-tf', oci], { encoding: 'utf8' }),
+      /manifest\.json|repositories/,
+    );
+    const index = JSON.parse(member('index.json')) as {
+      manifests: { annotations: Record<string, string> }[];
+    };
+    assert.equal(index.manifests[0]?.annotations['io.containerd.image.name'], 'docker.io/library/out:two');
+    assert.equal(index.manifests[0]?.annotations['org.opencontainers.image.ref.name'], 'two');
+    await build(small, ['-t', 'out:three', '-o', 'type=cacheonly']);
+    assert.equal((await callApi(daemon.socket, 'GET', '/images/out:three/json')).status, 404);
+    await build(small, ['-o', 'type=image,name=out:four', '-t', 'out:not']);
+    assert.equal((await callApi(daemon.socket, 'GET', '/images/out:four/json')).status, 200);
+    assert.equal((await callApi(daemon.socket, 'GET', '/images/out:not/json')).status, 404);
+  });
+
+  test('the id, the metadata and nothing else', async () => {
+    const [idFile, metadata] = [join(work, 'id'), join(work, 'metadata')];
+    const words = ['-q', '-t', 'told:x', '--iidfile', idFile, '--metadata-file', metadata];
+    const { stdout, stderr } = await build(small, words);
+    const { Id } = await inspect(daemon, 'told:x');
+    assert.equal(stdout.toString(), `${Id}\n`);
+    assert.equal(stderr, '');
+    assert.equal(readFileSync(idFile, 'utf8'), Id);
+    assert.deepEqual(JSON.parse(readFileSync(metadata, 'utf8')), {
+      'containerimage.config.digest': Id,
+      'containerimage.digest': Id,
+      'image.name': 'docker.io/library/told:x',
+    });
+  });
+
+  test('refuses what this engine cannot make', async () => {
+    const cases: [string[], RegExp][] = [
+      [['--sbom=true'], /Attestation is not supported/],
+      [['--attest', 'type=provenance,mode=max'], /Attestation is not supported/],
+      [['--annotation', 'a=b'], /annotations are not supported/],
+      [['--allow', 'nonsense'], /invalid entitlement: nonsense/],
+      [['--push', '--load'], /push and load may not be set together/],
+      [['--push'], /tag is needed when pushing to registry/],
+      [['--progress', 'loud'], /invalid progress mode loud/],
+      [['--platform', 'linux/amd64,linux/arm64'], /Multi-platform images cannot be kept/],
+    ];
+    for (const [words, expected] of cases) {
+      const { exitCode, stderr } = await build('FROM scratch\nLABEL x=y\n', words);
+      assert.notEqual(exitCode, 0, words.join(' '));
+      assert.match(stderr, expected);
+    }
+    assert.equal((await build(small, ['-q', '--provenance=false', '--sbom=false'])).exitCode, 0);
+  });
+
+  test('several platforms, where nothing has to run', async () => {
+    const out = join(work, 'platforms');
+    const words = ['--platform', 'linux/amd64,linux/arm64', '-o', out];
+    const { exitCode, stderr } = await build(
+      'FROM scratch\nARG TARGETARCH\nCOPY <<EOF /arch\n$TARGETARCH\nEOF\n',
+      words,
+    );
+    assert.equal(exitCode, 0, stderr);
+    for (const name of ['amd64', 'arm64']) {
+      assert.equal(readFileSync(join(out, `linux_${name}/arch`), 'utf8'), `${name}\n`);
+    }
+  });
+});
+
+describe('times and layers', () => {
+  test('the same input gives the same image on two data roots', async () => {
+    const other = await TestDaemon.start();
+    try {
+      const { body: saved } = await callApi(daemon.socket, 'GET', `/images/${baseImage}/get`);
+      await callApi(other.socket, 'POST', '/images/load', saved, 'application/x-tar');
+      const dockerfile = `FROM ${baseImage} AS one
+RUN mkdir -p /a/b && echo text > /a/b/c && ln -s c /a/b/link && rm -f /etc/none
+WORKDIR /made/here
+COPY <<EOF file
+here
+EOF
+FROM ${baseImage}
+COPY --from=one /a /copied
+RUN touch /later && chmod 600 /later
+ENV X=y
+LABEL made=so
+`;
+      const words = ['build', '-q', '-o', 'type=image,rewrite-timestamp=true', '-f', '-', emptyContext()];
+      const env = { SOURCE_DATE_EPOCH: '1700000000' };
+      const first = await runCli(daemon.host, words, { input: dockerfile, env });
+      // On another second, so that times would differ.
+      await new Promise((resolve) => setTimeout(resolve, 1100));
+      const second = await runCli(other.host, words, { input: dockerfile, env });
+      assert.equal(first.exitCode, 0, first.stderr);
+      assert.match(first.stdout.toString(), /^sha256:[0-9a-f]{64}\n$/);
+      assert.equal(second.stdout.toString(), first.stdout.toString());
+      const image = await inspect(daemon, first.stdout.toString().trim());
+      assert.equal(Date.parse(image.Created), 1_700_000_000_000);
+      const tree = await imageTree(daemon.socket, image.Id);
+      assert.equal(tree.get('/later')?.mtime, 1_700_000_000);
+      assert.equal(tree.get('/copied/b/c')?.mtime, 1_700_000_000);
+      const plain = await runCli(other.host, [...words.slice(0, 2), ...words.slice(4)], {
+        input: dockerfile,
+      });
+      assert.notEqual(plain.stdout.toString(), first.stdout.toString());
+      const wrong = await runCli(daemon.host, words, {
+        input: dockerfile,
+        env: { SOURCE_DATE_EPOCH: 'noon' },
+      });
+      assert.match(wrong.stderr, /invalid SOURCE_DATE_EPOCH: noon/);
+    } finally {
+      await other.dispose();
+    }
+  });
+
+  test('squashing gives one layer above the base, without what was removed again', async () => {
+    const dockerfile = `FROM ${baseImage}
+RUN echo big > /gone
+RUN echo kept > /kept
+RUN rm /gone /bin/vi; mkdir /new
+ENV A=b
+`;
+    const parameters = { squash: 1, t: 'squashed' };
+    const { imageId, error } = await buildThrough(daemon.socket, Buffer.from(dockerfile), parameters);
+    assert.equal(error, undefined);
+    const [base, image] = [await inspect(daemon, baseImage), await inspect(daemon, 'squashed')];
+    assert.equal(image.Id, imageId);
+    assert.equal(image.RootFS.Layers.length, base.RootFS.Layers.length + 1);
+    assert.ok((image.Config['Env'] as string[]).includes('A=b'));
+    const tree = await imageTree(daemon.socket, imageId);
+    assert.equal(tree.get('/kept')?.text, 'kept\n');
+    assert.equal(tree.get('/new')?.type, 'directory');
+    for (const gone of ['/gone', '/bin/vi']) assert.equal(tree.get(gone), undefined);
+    const { body } = await callApi(daemon.socket, 'GET', '/images/squashed/history');
+    const [newest] = JSON.parse(body.toString()) as { Comment: string }[];
+    assert.match(newest?.Comment ?? '', /^merge sha256:.* to sha256:/);
+  });
+});
+
+describe('what is shown', () => {
+  test('plain: steps, their output, what was known, and where an error stands', async () => {
+    const dockerfile = `FROM ${baseImage}
+RUN echo shown-plain
+RUN echo to-stderr >&2; \\
+  exit 3
+RUN never
+`;
+    const failed = await build(dockerfile, ['--progress', 'plain']);
+    assert.equal(failed.exitCode, 3);
+    assert.match(
+      failed.stderr,
+      /#\d+ \[2\/4\] RUN echo shown-plain\n#\d+ \d+\.\d{3} shown-plain\n#\d+ DONE \d+\.\ds\n/,
+    );
+    assert.match(
+      failed.stderr,
+      /------\n > \[3\/4\] RUN echo to-stderr [^\n]*:\n\d+\.\d{3} to-stderr\n------\n/,
+    );
+    const excerpt = `Dockerfile:3
+--------------------
+   2 |     RUN echo shown-plain
+   3 | >>> RUN echo to-stderr >&2; \\
+   4 | >>>   exit 3
+   5 |     RUN never
+--------------------
+`;
+    assert.ok(failed.stderr.includes(excerpt), failed.stderr);
+    const parse = await build(`FROM ${baseImage}\nRUNN x\n`, []);
+    assert.match(parse.stderr, /Dockerfile:2\n-+\n {3}1 \| {5}FROM .*\n {3}2 \| >>> RUNN x\n/);
+    assert.match(parse.stderr, /dockerfile parse error line 2: unknown instruction: RUNN\n/);
+    const again = await build(`FROM ${baseImage}\nRUN echo shown-plain\n`, [], {
+      BUILDKIT_PROGRESS: 'plain',
+    });
+    assert.match(again.stderr, /#\d+ \[2\/2\] RUN echo shown-plain\n#\d+ CACHED\n/);
+  });
+
+  test('rawjson: one SolveStatus a line', async () => {
+    const dockerfile = `FROM ${baseImage}\nRUN echo shown-raw\n`;
+    const { stderr, exitCode } = await build(dockerfile, ['--progress=rawjson']);
+    assert.equal(exitCode, 0);
+    const lines = stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as SolveLine);
+    const vertexes = lines.flatMap((line) => line.vertexes ?? []);
+    const step = vertexes.find(({ name }) => name === '[2/2] RUN echo shown-raw');
+    assert.match(step?.digest ?? '', /^sha256:[0-9a-f]{64}$/);
+    const log = lines.flatMap(({ logs }) => logs ?? []).find(({ vertex }) => vertex === step?.digest);
+    assert.equal(Buffer.from(log?.data ?? '', 'base64').toString(), 'shown-raw\n');
+    const ended = vertexes.findLast(({ digest }) => digest === step?.digest);
+    assert.ok(Date.parse(ended?.completed ?? '') >= Date.parse(ended?.started ?? ''));
+  });
+
+  test('tty: steps drawn in place, on a terminal alone', async () => {
+    const refused = await build('FROM scratch\nLABEL a=b\n', ['--progress=tty']);
+    assert.match(refused.stderr, /failed to get console/);
+    writeFileSync(
+      join(emptyContext(), 'Dockerfile'),
+      `FROM ${baseImage}\nRUN echo on-a-terminal; sleep 0.4\n`,
+    );
+    const command = `${process.execPath} ${program} build --progress=tty ${emptyContext()}`;
+    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+      env: { PATH: process.env['PATH'], CORACLE_HOST: daemon.host, HOME: '/nonexistent', TERM: 'xterm' },
+      encoding: 'utf8',
+    });
+    assert.match(stdout, /\[\+\] Building \d+\.\ds \(\d+\/\d+\)/);
+    assert.match(stdout, / => => # on-a-terminal/);
+    assert.match(stdout, /FINISHED/);
+    assert.match(stdout, / => \[2\/2\] RUN echo on-a-terminal; sleep 0\.4 +\d\.\ds/);
+  });
+});
+
+interface SolveLine {
+  vertexes?: { digest: string; name: string; started?: string; completed?: string }[];
+  logs?: { vertex: string; data: string }[];
+}
+
+test('secrets are in no layer, record, log, temporary file or database', async () => {
+  const secret = 'q9-secret-of-this-test-7f';
+  const file = join(work, 'secret-file');
+  writeFileSync(file, secret);
+  const dockerfile = `FROM ${baseImage}
+RUN --mount=type=secret,id=file test "$(cat /run/secrets/file | wc -c)" = ${secret.length}
+RUN --mount=type=secret,id=variable,env=TOKEN test -n "$TOKEN" && echo -n "$TOKEN" | wc -c > /length
+RUN --mount=type=secret,id=file,target=/etc/token,mode=0444 wc -c < /etc/token > /count
+RUN --mount=type=secret,id=file exit 4
+`;
+  const words = ['--secret', `id=file,src=${file}`, '--secret', 'id=variable,env=NAMED', '-t', 'with-secret'];
+  const failed = await build(dockerfile, words, { NAMED: secret });
+  assert.equal(failed.exitCode, 4, failed.stderr);
+  const done = await build(dockerfile.replace('exit 4', 'true'), words, { NAMED: secret });
+  assert.equal(done.exitCode, 0, done.stderr);
+  rmSync(file);
+  // All that the engine has: data and run directories, its log, and an archive of the image with its layers open.
+  const saved = await callApi(daemon.socket, 'GET', '/images/with-secret/get');
+  const open = join(work, 'saved');
+  mkdirSync(open);
+  execFileSync('tar', ['-xf', '-', '-C', open], { input: saved.body });
+  assert.ok(statSync(join(open, 'index.json')).size > 0);
+  for (const form of [secret, Buffer.from(secret).toString('base64')]) {
+    const found = spawnSync('grep', ['-rlaF', '--', form, daemon.directory], { encoding: 'utf8' });
+    assert.equal(found.stdout, '');
+  }
+  const tree = await imageTree(daemon.socket, 'with-secret');
+  assert.equal(tree.get('/length')?.text.trim(), String(secret.length));
+  assert.equal(tree.get('/count')?.text.trim(), String(secret.length));
+});
