@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname as hostHostname } from 'node:os';
-import { EngineError } from '../errors/index.ts';
+import { EngineError, isKind } from '../errors/index.ts';
 import {
   buildHostname,
   buildHosts,
@@ -40,7 +40,7 @@ export function prepareNetwork(table: ContainerTable, entry: ContainerEntry): Ne
     namespacePaths.network = sandbox.path;
   }
   assertLinksRun(table, record);
-  attachAll(table, entry);
+  inDockersWords(() => attachAll(table, entry));
   writeNetworkFiles(table, record);
   tellLinked(table, entry);
   return {
@@ -70,12 +70,34 @@ export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Pro
   return asksNames(record) ? networks.answerNames(entry.id, nameOptions(table, record)) : undefined;
 }
 
+/** Why a container has no network, as dockerd says it. */
+function inDockersWords(body: () => void): void {
+  try {
+    body();
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `failed to set up container networking: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws {EngineError} `not-found`, by the id where it was known: another one may have its name */
+function networkName(table: ContainerTable, nameOrId: string, { NetworkID: id }: EndpointSettings): string {
+  try {
+    return table.parts.networks.nameOf(nameOrId);
+  } catch (error) {
+    if (id === '' || !isKind(error, 'not-found')) throw error;
+    throw new EngineError('not-found', `network ${id} not found`, { cause: error });
+  }
+}
+
 function attachAll(table: ContainerTable, entry: ContainerEntry): void {
   const { record } = entry;
   const main = record.hostConfig.NetworkMode;
   for (const [key, settings] of Object.entries(record.networks)) {
     // Asked for by id, or by the first digits of one: from here on by name.
-    const name = predefinedNetworks.includes(key) ? key : table.parts.networks.nameOf(key);
+    const name = predefinedNetworks.includes(key) ? key : networkName(table, key, settings);
     if (name === key) continue;
     delete record.networks[key];
     record.networks[name] = settings;

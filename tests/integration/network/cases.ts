@@ -5,6 +5,7 @@ import { isolationCases } from './isolation-cases.ts';
 import { lifeCases } from './life-cases.ts';
 import { linkCases } from './link-cases.ts';
 import { managementCases } from './management-cases.ts';
+import { membershipCases } from './membership-cases.ts';
 import { nameCases } from './name-cases.ts';
 import { userNetworkCases } from './network-cases.ts';
 import { optionCases } from './option-cases.ts';
@@ -24,5 +25,6 @@ export const networkCases: readonly NetworkCase[] = [
   ...parentCases,
   ...nameCases,
   ...linkCases,
+  ...membershipCases,
   ...lifeCases,
 ];
