@@ -349,4 +349,26 @@ export const ipv6Cases: NetworkCase[] = [
     },
     expected: ['honest'],
   },
+  {
+    title: 'IPv6 outlives the engine and its bridge, and is given to nobody else',
+    notDockerd: 'a promise of our engine',
+    async see(world) {
+      await world.ok('network', 'create', '--ipv6', '--subnet', 'fd77:1::/64', 'dual');
+      await world.run('--name', 'one', '--network', 'dual', '-p', '8086:80');
+      await world.serveTcp('one', 80, '::');
+      const bridge = `br-${(await world.ok('network', 'inspect', '-f', '{{.Id}}', 'dual')).slice(0, 12)}`;
+      const reached = () => world.ask('neighbour', world.hostAddress6, 8086);
+      const seen = [await reached()];
+      await world.crash();
+      seen.push(await reached());
+      world.deleteLink(bridge);
+      await world.restart();
+      seen.push(await reached());
+      world.removeAddress(bridge, 'fd77:1::1/64');
+      await world.eventually(async () => (await reached()) === world.neighbourAddress6, 'the address');
+      await world.run('--name', 'two', '--network', 'dual');
+      return [...seen, await world.address6('two', 'dual')];
+    },
+    expected: ['2001:db8:1::2', '2001:db8:1::2', '2001:db8:1::2', 'fd77:1::3'],
+  },
 ];
