@@ -32,7 +32,15 @@ interface Frame {
   /** Relative to the tree. */
   relative: string;
   names: string[];
+  /** Those that are regular files as the directory says. */
+  files: ReadonlySet<string>;
   next: number;
+}
+
+/** A file of which more is to be read than at once. */
+interface OpenFile {
+  fd: number;
+  sizeBytes: number;
 }
 
 /**
@@ -45,6 +53,7 @@ export class TreePacker {
   /** First name of each hard-linked file. */
   readonly #links = new Map<string, string>();
   #parts: Buffer[] = [];
+  #free = Buffer.alloc(0);
   #bytes = 0;
 
   constructor(syscall: Syscall, options: PackOptions = {}) {
@@ -73,6 +82,12 @@ export class TreePacker {
         const relative = join(frame.relative, child);
         const mounted = this.#options.mounts?.get(relative);
         const path = mounted ?? `/proc/self/fd/${frame.fd}/${child}`;
+        if (mounted === undefined && frame.files.has(child)) {
+          const large = this.#file(path, join(name, relative));
+          if (large !== undefined) yield* this.#content(large);
+          else if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+          continue;
+        }
         const stat = lstatSync(toHostPath(path), { throwIfNoEntry: false });
         if (stat === undefined) continue;
         const memberName = join(name, relative);
@@ -106,7 +121,9 @@ export class TreePacker {
   /** One file, without what is in it when it is a directory. Its header, and its content if it is a regular file. */
   async *entry(path: string, name: string, stat: Stats): AsyncGenerator<Buffer, void, void> {
     if (stat.isFile()) {
-      yield* this.#file(path, name);
+      const large = this.#file(path, name);
+      if (large !== undefined) yield* this.#content(large);
+      else if (this.#bytes >= CHUNK_BYTES) yield this.#take();
       return;
     }
     const member = memberOf(this.#syscall, path, name, stat);
@@ -126,55 +143,82 @@ export class TreePacker {
     return this.#take();
   }
 
-  async *#file(path: string, name: string): AsyncGenerator<Buffer, void, void> {
+  /** The header, and the content of a small file. Of a large one the content is left to the caller. */
+  #file(path: string, name: string): OpenFile | undefined {
     let fd: number;
     try {
       fd = openSync(toHostPath(path), OPEN_FILE);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO') return;
+      if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENXIO') return undefined;
       throw error;
     }
+    let isLarge = false;
     try {
       const stat = fstatSync(fd);
       const member = stat.isFile() ? memberOf(this.#syscall, path, name, stat) : undefined;
-      if (member === undefined) return;
+      if (member === undefined) return undefined;
       if (stat.nlink > 1) {
         const inode = `${stat.dev}:${stat.ino}`;
         const first = this.#links.get(inode);
         if (first !== undefined) {
           this.#add(encodeHeader({ ...member, type: 'hardlink', sizeBytes: 0, linkPath: first }));
-          return;
+          return undefined;
         }
         this.#links.set(inode, name);
       }
       this.#add(encodeHeader(member));
-      yield* this.#content(fd, stat.size);
-      this.#add(tarPadding(stat.size));
+      isLarge = stat.size > SMALL_FILE_BYTES;
+      if (isLarge) return { fd, sizeBytes: stat.size };
+      this.#smallContent(fd, stat.size);
+      return undefined;
     } finally {
-      closeSync(fd);
+      if (!isLarge) closeSync(fd);
     }
-    if (this.#bytes >= CHUNK_BYTES) yield this.#take();
   }
 
   /** Exactly `size` bytes: a file that shrinks is filled up with zeros, one that grows is cut. */
-  async *#content(fd: number, size: number): AsyncGenerator<Buffer, void, void> {
-    let left = size;
-    while (left > 0) {
-      const buffer = Buffer.allocUnsafe(Math.min(left, READ_BYTES));
-      const length =
-        size <= SMALL_FILE_BYTES
-          ? readSync(fd, buffer, 0, buffer.length, null)
-          : (await readAsync(fd, buffer, 0, buffer.length, null)).bytesRead;
+  #smallContent(fd: number, size: number): void {
+    const padded = size + tarPadding(size).length;
+    const buffer = this.#room(padded);
+    let at = 0;
+    while (at < size) {
+      const length = readSync(fd, buffer, at, size - at, null);
       if (length === 0) break;
-      this.#add(buffer.subarray(0, length));
-      left -= length;
-      if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+      at += length;
     }
-    for (; left > 0; left -= Math.min(left, READ_BYTES)) {
-      this.#add(Buffer.alloc(Math.min(left, READ_BYTES)));
-      yield this.#take();
+    buffer.fill(0, at);
+    this.#add(buffer);
+  }
+
+  /** As #smallContent(); closes the file. */
+  async *#content({ fd, sizeBytes }: OpenFile): AsyncGenerator<Buffer, void, void> {
+    try {
+      let left = sizeBytes;
+      while (left > 0) {
+        const buffer = Buffer.allocUnsafe(Math.min(left, READ_BYTES));
+        const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, null);
+        if (bytesRead === 0) break;
+        this.#add(buffer.subarray(0, bytesRead));
+        left -= bytesRead;
+        if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+      }
+      for (; left > 0; left -= Math.min(left, READ_BYTES)) {
+        this.#add(Buffer.alloc(Math.min(left, READ_BYTES)));
+        yield this.#take();
+      }
+    } finally {
+      closeSync(fd);
     }
+    this.#add(tarPadding(sizeBytes));
+  }
+
+  /** Memory for the content of small files, taken from a larger piece. */
+  #room(bytes: number): Buffer {
+    if (bytes > this.#free.length) this.#free = Buffer.allocUnsafeSlow(2 * CHUNK_BYTES);
+    const room = this.#free.subarray(0, bytes);
+    this.#free = this.#free.subarray(bytes);
+    return room;
   }
 
   #whiteout(name: string): void {
@@ -210,7 +254,9 @@ function directoryPath(fd: number): string {
 function openFrame(path: string, relative: string, flags: number): Frame {
   const fd = openSync(toHostPath(path), flags);
   try {
-    return { fd, relative, names: readNames(`/proc/self/fd/${fd}`).sort(), next: 0 };
+    const files = new Set<string>();
+    const names = readNames(`/proc/self/fd/${fd}`, (name) => files.add(name)).sort();
+    return { fd, relative, names, files, next: 0 };
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -43,12 +43,17 @@ export function hostPath(directory: string, name: string): HostPath {
   return toHostPath(name === '' ? directory : `${directory}/${name}`);
 }
 
-/** The names in a directory, unsorted; those that are not UTF-8 as `decodeName` has them. */
-export function readNames(directory: string): string[] {
+/**
+ * The names in a directory, unsorted; those that are not UTF-8 as `decodeName` has them.
+ * @param onFile told of those with a UTF-8 name that the directory says to be regular files; others may be such too.
+ */
+export function readNames(directory: string, onFile?: (name: string) => void): string[] {
   const path = toHostPath(directory);
-  const names = readdirSync(path);
-  if (!names.some((name) => name.includes('\ufffd'))) return names;
-  return readdirSync(path, 'buffer').map((name) => decodeName(name, 0, name.length));
+  const entries = readdirSync(path, { withFileTypes: true });
+  if (entries.some(({ name }) => name.includes('\ufffd')))
+    return readdirSync(path, 'buffer').map((name) => decodeName(name, 0, name.length));
+  if (onFile !== undefined) for (const entry of entries) if (entry.isFile()) onFile(entry.name);
+  return entries.map(({ name }) => name);
 }
 
 export function joinRelative(parent: string, name: string): string {

@@ -84,6 +84,7 @@ const getrlimit = libc<(resource: number, limit: Buffer) => number>(
 
 /** The kernel itself, through the C library. */
 export class LinuxSyscall implements Syscall {
+  readonly #scratch = Buffer.allocUnsafeSlow(4096);
   readonly #networkNamespaces = new NetworkNamespaces();
 
   mount(
@@ -173,12 +174,12 @@ export class LinuxSyscall implements Syscall {
   lgetxattr(path: string, name: string): Buffer | undefined {
     cString(path, 'lgetxattr');
     cString(name, 'lgetxattr');
-    return this.#sized('lgetxattr', path, 256, (buffer, size) => lgetxattr(path, name, buffer, size));
+    return this.#sized('lgetxattr', path, (buffer, size) => lgetxattr(path, name, buffer, size));
   }
 
   llistxattr(path: string): string[] {
     cString(path, 'llistxattr');
-    const list = this.#sized('llistxattr', path, 1024, (buffer, size) => llistxattr(path, buffer, size));
+    const list = this.#sized('llistxattr', path, (buffer, size) => llistxattr(path, buffer, size));
     return list === undefined || list.length === 0
       ? []
       : list.toString('utf8', 0, list.length - 1).split('\0');
@@ -188,13 +189,13 @@ export class LinuxSyscall implements Syscall {
   #sized(
     syscall: string,
     path: string,
-    firstSize: number,
     call: (buffer: Buffer | null, size: number) => number,
   ): Buffer | undefined {
-    for (let size = firstSize; ;) {
-      const buffer = Buffer.alloc(size);
+    // Most answers are short or empty, and asked for by the ten thousand.
+    let buffer = this.#scratch;
+    for (let size = buffer.length; ; buffer = Buffer.allocUnsafe(size)) {
       const length = Number(call(buffer, size));
-      if (length >= 0) return buffer.subarray(0, length);
+      if (length >= 0) return Buffer.from(buffer.subarray(0, length));
       const number = errno();
       if (number === ENODATA || number === EOPNOTSUPP) return undefined;
       if (number !== ERANGE) throw syscallError(syscall, number, path);
