@@ -49,11 +49,12 @@ export function hostPath(directory: string, name: string): HostPath {
  */
 export function readNames(directory: string, onFile?: (name: string) => void): string[] {
   const path = toHostPath(directory);
-  const entries = readdirSync(path, { withFileTypes: true });
-  if (entries.some(({ name }) => name.includes('\ufffd')))
+  const entries = onFile === undefined ? [] : readdirSync(path, { withFileTypes: true });
+  const names = onFile === undefined ? readdirSync(path) : entries.map(({ name }) => name);
+  if (names.some((name) => name.includes('\ufffd')))
     return readdirSync(path, 'buffer').map((name) => decodeName(name, 0, name.length));
-  if (onFile !== undefined) for (const entry of entries) if (entry.isFile()) onFile(entry.name);
-  return entries.map(({ name }) => name);
+  for (const entry of entries) if (entry.isFile()) onFile?.(entry.name);
+  return names;
 }
 
 export function joinRelative(parent: string, name: string): string {
