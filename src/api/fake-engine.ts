@@ -152,6 +152,10 @@ export class FakeContainers {
     return this.inspect(nameOrId).imageName;
   }
 
+  imageManifest(): undefined {
+    return undefined;
+  }
+
   wait(nameOrId: string): { result: Promise<{ exitCode: number }>; cancel(): void } {
     this.inspect(nameOrId);
     const { promise, resolve, reject } = Promise.withResolvers<{ exitCode: number }>();

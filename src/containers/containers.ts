@@ -1,4 +1,5 @@
 import type {
+  Descriptor,
   ContainerConfig,
   Digest,
   EndpointSettings,
@@ -203,6 +204,8 @@ export interface Containers {
   changes(nameOrId: string): Promise<{ path: string; kind: 'modified' | 'added' | 'deleted' }[]>;
   /** What it was made from as `ps` shows it: the name, or the id when the name means another image now, or none. */
   imageName(nameOrId: string): string;
+  /** The manifest of the image it was made from; undefined when the image is not known any more. */
+  imageManifest(nameOrId: string): Descriptor | undefined;
   sizes(nameOrId: string): Promise<{ sizeRwBytes: number; sizeRootFsBytes: number }>;
   /** Of the blocks that what it wrote takes on disk, and its log and other files that the engine keeps for it. */
   diskBytes(nameOrId: string): Promise<number>;

@@ -1,5 +1,5 @@
 import type { LogEntry, LogReadOptions } from '../logs/index.ts';
-import type { Digest, EndpointSettings, Resources, RestartPolicy } from '../spec/index.ts';
+import type { Descriptor, Digest, EndpointSettings, Resources, RestartPolicy } from '../spec/index.ts';
 import { attachContainer } from './attach.ts';
 import type {
   AttachRequest,
@@ -171,6 +171,10 @@ export class LocalContainers implements Containers {
     const { images } = this.#table.parts;
     const isSame = imageName === imageId || images.platforms(imageName).includes(imageId as Digest);
     return isSame ? imageName : imageId;
+  }
+
+  imageManifest(nameOrId: string): Descriptor | undefined {
+    return this.#table.parts.images.manifestOf(this.#table.resolve(nameOrId).record.imageId);
   }
 
   async diskBytes(nameOrId: string): Promise<number> {

@@ -359,6 +359,7 @@ export class TestRooms implements Disposable {
       has: known,
       list: () => [this.image],
       ofContainer: (id) => (id === this.image.id ? this.image : undefined),
+      manifestOf: () => undefined,
       platforms: (name) => (known(name) ? [this.image.id] : []),
       get: (name) => {
         if (!known(name)) throw new EngineError('not-found', `No such image: ${name}:latest`);

@@ -69,6 +69,8 @@ export interface Images {
   has(nameOrId: string, platform?: Platform): boolean;
   /** By id, also one that was removed by force and lives on for the containers that were made from it. */
   ofContainer(id: string): Image | undefined;
+  /** The manifest of such an image, with its platform. */
+  manifestOf(id: string): Descriptor | undefined;
   /**
    * The index or manifest that a name stands for; with `platform` the manifest of that one. An image that came without a
    * manifest has the one that save() writes.

@@ -5,7 +5,14 @@ import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { Registries } from '../registry/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
-import { chainIds, familiarReference, isTag, type Descriptor, type Platform } from '../spec/index.ts';
+import {
+  chainIds,
+  familiarReference,
+  isTag,
+  type Descriptor,
+  type Platform,
+  configPlatform,
+} from '../spec/index.ts';
 import { bootstrapImage } from './bootstrap/bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
 import { createImage, importImage, parseTagReference } from './create-image.ts';
@@ -17,6 +24,7 @@ import type { Image, ImageCollection, Images, PullOptions, PushOptions, RemovedI
 import type { UnpackLayer } from './layers.ts';
 import { loadImages } from './load-images.ts';
 import { imagesDiskBlocks, imagesDiskUsage } from './disk-usage.ts';
+import { ownManifest } from './own-manifest.ts';
 import { pruneImages } from './prune-images.ts';
 import { ImagePull } from './pull.ts';
 import { ImagePush } from './push.ts';
@@ -121,6 +129,13 @@ export class LocalImages implements Images {
   ofContainer(id: string): Image | undefined {
     const { catalog } = this.#store;
     return catalog.record(id as Image['id']) === undefined ? undefined : catalog.view(id as Image['id']);
+  }
+
+  manifestOf(id: string): Descriptor | undefined {
+    const image = this.ofContainer(id);
+    if (image === undefined) return undefined;
+    const { mediaType, digest, size } = image.manifest ?? ownManifest(this.#store, image.id).descriptor;
+    return { mediaType, digest, size, platform: configPlatform(image.config) };
   }
 
   target(nameOrId: string, platform?: Platform): Descriptor {

@@ -27,6 +27,10 @@ interface Summary {
   Manifests?: Manifest[];
 }
 
+interface Made {
+  ImageManifestDescriptor?: { digest: string; platform: { architecture: string } };
+}
+
 const json = (platform: object): string => encodeURIComponent(JSON.stringify(platform));
 const arm64 = json({ os: 'linux', architecture: 'arm64' });
 const s390x = json({ os: 'linux', architecture: 's390x' });
@@ -117,6 +121,12 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
       assert.equal(Size.Total, Size.Content + (ImageData?.Size.Unpacked ?? 0));
     }
     assert.equal(manifests[2]?.Size.Content, 0);
+    const listed = (await daemon.call('GET', '/v1.49/containers/json?all=1')).body as Made[];
+    const inspected = (await daemon.call('GET', `/v1.48/containers/${container}/json`)).body as Made;
+    for (const { ImageManifestDescriptor } of [...listed, inspected]) {
+      assert.equal(ImageManifestDescriptor?.digest, manifests[1]?.ID);
+      assert.equal(ImageManifestDescriptor?.platform.architecture, 'arm64');
+    }
     const old = (await list('1.46', 'manifests=1'))[0];
     assert.equal(old?.Manifests, undefined);
     assert.equal(old?.Descriptor, undefined);

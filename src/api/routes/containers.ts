@@ -31,6 +31,7 @@ export type ContainerBackend = Pick<
   | 'changes'
   | 'sizes'
   | 'imageName'
+  | 'imageManifest'
   | 'execIds'
   | 'commit'
 >;
@@ -58,6 +59,7 @@ export function containerRoutes(
         const views = records.map(async (record) =>
           summaryView(record, exchange.version, {
             image: containers.imageName(record.id),
+            manifest: containers.imageManifest(record.id),
             ...(query.size ? { sizes: await containers.sizes(record.id) } : {}),
           }),
         );
@@ -100,6 +102,7 @@ export function containerRoutes(
             version: exchange.version,
             storageDriver: defaults().storageDriver,
             execIds: containers.execIds(record.id),
+            manifest: containers.imageManifest(record.id),
             ...(query.size ? { sizes: await containers.sizes(record.id) } : {}),
           }),
         );

@@ -1,5 +1,5 @@
 import type { ContainerRecord } from '../../containers/index.ts';
-import type { HostConfig } from '../../spec/index.ts';
+import type { Descriptor, HostConfig } from '../../spec/index.ts';
 import type { ApiVersion } from '../api-version.ts';
 import { endpointsView, networkSettingsView, portSummaries } from './container-network.ts';
 import { stateView, statusText } from './container-state.ts';
@@ -14,11 +14,13 @@ export interface InspectContext {
   storageDriver: string;
   execIds: readonly string[];
   sizes?: ContainerSizes;
+  /** Shown since 1.48. */
+  manifest?: Descriptor | undefined;
 }
 
 /** The answer of `GET /containers/{id}/json`. */
 export function inspectView(record: ContainerRecord, context: InspectContext): Record<string, unknown> {
-  const { version, sizes } = context;
+  const { version, sizes, manifest } = context;
   return {
     Id: record.id,
     Created: record.createdAt,
@@ -34,6 +36,7 @@ export function inspectView(record: ContainerRecord, context: InspectContext): R
     RestartCount: record.restartCount,
     Driver: context.storageDriver,
     Platform: record.platform.os,
+    ...(version >= 48 && manifest ? { ImageManifestDescriptor: manifest } : {}),
     MountLabel: '',
     ProcessLabel: '',
     AppArmorProfile: '',
@@ -65,7 +68,7 @@ function configView(record: ContainerRecord, version: ApiVersion): Record<string
 export function summaryView(
   record: ContainerRecord,
   version: ApiVersion,
-  { image, sizes }: { image: string; sizes?: ContainerSizes },
+  { image, sizes, manifest }: { image: string; sizes?: ContainerSizes; manifest?: Descriptor | undefined },
 ): Record<string, unknown> {
   const { annotations } = { annotations: record.hostConfig.Annotations };
   return {
@@ -73,6 +76,7 @@ export function summaryView(
     Names: [`/${record.name}`],
     Image: image,
     ImageID: record.imageId,
+    ...(version >= 49 && manifest ? { ImageManifestDescriptor: manifest } : {}),
     Command: commandText(record),
     Created: Math.floor(Date.parse(record.createdAt) / 1000),
     Ports: portSummaries(record),
