@@ -4,7 +4,6 @@ import { joinErrors } from '../network/index.ts';
 import {
   configPlatform,
   formatPlatform,
-  hostPlatform,
   platformRank,
   type ContainerConfig,
   type EndpointSettings,
@@ -18,6 +17,7 @@ import type { ContainerEntry } from './entry.ts';
 import { invalid } from './errors.ts';
 import { linkTexts, plannedLinks } from './links.ts';
 import { logSettings } from './log-settings.ts';
+import { machinePlatform } from '../sys/index.ts';
 import { verifyContainerSettings } from './oci-spec/index.ts';
 import { adaptHostConfig, validateConfig, validateHostConfig } from './settings.ts';
 import type { ContainerTable } from './table.ts';
@@ -94,7 +94,7 @@ export async function createContainer(
 
 /** That an image was taken which this machine cannot be expected to run. */
 function platformWarnings(image: Image): string[] {
-  const [own, host] = [configPlatform(image.config), hostPlatform()];
+  const [own, host] = [configPlatform(image.config), machinePlatform()];
   if (platformRank(own, host) >= 0) return [];
   return [
     `The requested image's platform (${formatPlatform(own)}) does not match the detected host platform (${formatPlatform(host)}) and no specific platform was requested`,

@@ -1,7 +1,6 @@
 import { EngineError, isEngineError, type ErrorKind } from '../errors/index.ts';
 import type { RecordCollection, Records } from '../records/index.ts';
 import {
-  hostPlatform,
   configPlatform,
   fittingPlatforms,
   isSamePlatform,
@@ -40,6 +39,7 @@ export class ImageCatalog {
   /** A digest alone stands for that image. */
   readonly #tags: RecordCollection<Digest | Naming>;
   readonly #records: Records;
+  readonly #machine: Platform;
   #entries = new Map<Digest, Entry>();
   /** By canonical reference. */
   #references = new Map<string, Naming>();
@@ -47,7 +47,9 @@ export class ImageCatalog {
   #uses = new Map<string, number>();
   #isChanging = false;
 
-  constructor(records: Records) {
+  /** @param machine what runs here, for the choice among several platforms */
+  constructor(records: Records, machine: Platform) {
+    this.#machine = machine;
     this.#records = records;
     this.#images = records.collection('images');
     this.#tags = records.collection('image-references');
@@ -273,7 +275,7 @@ export class ImageCatalog {
     const named = this.ids().filter((id) => this.record(id)?.indexes?.some(({ digest }) => digest === index));
     const rank = new Map(
       [...new Set([...also, ...named])].map((id) => {
-        const found = platformRank(configPlatform(this.#entry(id).config), hostPlatform());
+        const found = platformRank(configPlatform(this.#entry(id).config), this.#machine);
         return [id, found === -1 ? Infinity : found];
       }),
     );

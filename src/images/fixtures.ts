@@ -8,7 +8,7 @@ import { MemoryEventBus } from '../events/index.ts';
 import { memoryRecords, type Records } from '../records/index.ts';
 import type { Registries } from '../registry/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
-import { chainIds, digestHex, digestOf, type Digest } from '../spec/index.ts';
+import { chainIds, digestHex, digestOf, type Digest, type Platform } from '../spec/index.ts';
 import type { UnpackLayer } from './layers.ts';
 import { LocalImages } from './local-images.ts';
 
@@ -28,7 +28,14 @@ export interface TestImages extends Disposable {
   passMs(ms: number): void;
 }
 
-export async function testImages(registries?: Registries, driver = 'overlay2'): Promise<TestImages> {
+/** On a machine of which the tests know what it is. */
+const amd64 = { os: 'linux', architecture: 'amd64' };
+
+export async function testImages(
+  registries?: Registries,
+  driver = 'overlay2',
+  machine: Platform = amd64,
+): Promise<TestImages> {
   const content = memoryContentStore();
   const records = memoryRecords();
   const snapshotter = new TestSnapshotter(driver);
@@ -45,6 +52,7 @@ export async function testImages(registries?: Registries, driver = 'overlay2'): 
       records,
       events: bus,
       unpackLayer: digestOnly,
+      machine,
       ...(registries === undefined ? {} : { registries }),
       nowMs: () => nowMs,
     });

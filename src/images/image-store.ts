@@ -2,7 +2,7 @@ import type { ExpansionLimits } from '../archive/index.ts';
 import type { ContentStore } from '../content/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
-import type { Digest, ImageConfig, Reference } from '../spec/index.ts';
+import type { Digest, ImageConfig, Platform, Reference } from '../spec/index.ts';
 import { storeBytes } from './archive-files.ts';
 import type { ImageCatalog } from './catalog.ts';
 import type { ImageRecord, IndexRecord } from './image-record.ts';
@@ -29,6 +29,8 @@ export class ImageStore {
   readonly layers: ImageLayers;
   readonly archiveLimits: ExpansionLimits;
   readonly nowMs: () => number;
+  /** What runs here. */
+  readonly machine: Platform;
   readonly #events: EventBus;
 
   constructor(parts: {
@@ -39,12 +41,14 @@ export class ImageStore {
     unpack: UnpackLayer;
     archiveLimits: ExpansionLimits;
     nowMs: () => number;
+    machine: Platform;
   }) {
     this.content = parts.content;
     this.snapshotter = parts.snapshotter;
     this.catalog = parts.catalog;
     this.archiveLimits = parts.archiveLimits;
     this.nowMs = parts.nowMs;
+    this.machine = parts.machine;
     this.#events = parts.events;
     this.layers = new ImageLayers(parts);
     this.leases = new Leases(

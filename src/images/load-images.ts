@@ -32,7 +32,9 @@ export async function loadImages(
   if (!isLayout && !isDocker) throw badImage('invalid archive: does not contain a manifest.json');
   // What Docker's classic store writes is the same in both forms.
   const preferLayout = isLayout && (!isDocker || platforms.length > 0 || (await isOriginal(files)));
-  const found = preferLayout ? await readOciLayout(files, platforms) : await readDockerArchive(files);
+  const found = preferLayout
+    ? await readOciLayout(files, store.machine, platforms)
+    : await readDockerArchive(files);
   const parents = preferLayout && isDocker ? await readParents(files) : new Map<Digest, string>();
   const prepared: PreparedImage[] = [];
   for (const image of found) prepared.push(await store.prepare(lease, image, options));

@@ -13,6 +13,7 @@ import {
   type Platform,
   configPlatform,
 } from '../spec/index.ts';
+import { machinePlatform } from '../sys/index.ts';
 import { bootstrapImage } from './bootstrap/bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
 import { createImage, importImage, parseTagReference } from './create-image.ts';
@@ -44,6 +45,8 @@ export interface LocalImagesParts {
   registries?: Registries;
   /** Of archives that are loaded or imported. */
   archiveLimits?: ExpansionLimits;
+  /** What is chosen of several platforms; this machine's when absent. */
+  machine?: Platform;
   /** Milliseconds since the epoch; the machine's clock when absent. */
   nowMs?: () => number;
 }
@@ -64,11 +67,13 @@ export class LocalImages implements Images {
 
   constructor(parts: LocalImagesParts) {
     this.#events = parts.events;
+    const machine = parts.machine ?? machinePlatform();
     this.#store = new ImageStore({
       content: parts.content,
       snapshotter: parts.snapshotter,
       events: parts.events,
-      catalog: new ImageCatalog(parts.records),
+      catalog: new ImageCatalog(parts.records, machine),
+      machine,
       unpack: parts.unpackLayer,
       archiveLimits: parts.archiveLimits ?? {},
       nowMs: parts.nowMs ?? Date.now,

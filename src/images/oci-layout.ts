@@ -1,6 +1,5 @@
 import { EngineError } from '../errors/index.ts';
 import {
-  hostPlatform,
   configPlatform,
   fittingPlatforms,
   formatPlatform,
@@ -29,6 +28,7 @@ const maxDepth = 8;
  */
 export async function readOciLayout(
   files: ArchiveFiles,
+  machine: Platform,
   platforms: readonly Platform[] = [],
 ): Promise<FoundImage[]> {
   const found = new Map<Digest, FoundImage>();
@@ -39,14 +39,14 @@ export async function readOciLayout(
       alone.push({ descriptor: entry, reference });
       continue;
     }
-    const images = await new LayoutIndex(files, platforms).read(entry);
+    const images = await new LayoutIndex(files, machine, platforms).read(entry);
     if (images.length === 0 && platforms.length === 0) {
       throw badImage(`invalid archive: it has no image of index ${entry.digest}`);
     }
     if (reference !== null) images[0]?.references.push(reference);
     for (const image of images) addImage(found, image);
   }
-  for (const { descriptor, reference } of onePlatformEach(alone)) {
+  for (const { descriptor, reference } of onePlatformEach(alone, machine)) {
     const image = await readManifest(files, descriptor);
     if (!isAsked(image, descriptor, platforms)) continue;
     if (reference !== null) image.references.push(reference);
@@ -84,13 +84,14 @@ function addImage(found: Map<Digest, FoundImage>, image: FoundImage): void {
 /** One entry for each platform under one name is how some tools write a multi-platform image: this machine's is taken. */
 function onePlatformEach<T extends { descriptor: Descriptor; reference: Reference | null }>(
   entries: readonly T[],
+  machine: Platform,
 ): T[] {
   const groups = Map.groupBy(entries, ({ descriptor, reference }) =>
     reference === null ? descriptor.digest : formatReference(reference),
   );
   return [...groups.values()].flatMap((group) => {
     const platforms = group.map((entry) => ({ entry, ...platformMember(entry.descriptor) }));
-    return fittingPlatforms(platforms, hostPlatform())[0]?.entry ?? group.slice(0, 1);
+    return fittingPlatforms(platforms, machine)[0]?.entry ?? group.slice(0, 1);
   });
 }
 
@@ -106,14 +107,16 @@ function isAsked(image: FoundImage, { platform }: Descriptor, platforms: readonl
 /** Reads one index with those in it. */
 class LayoutIndex {
   readonly #files: ArchiveFiles;
+  readonly #machine: Platform;
   readonly #platforms: readonly Platform[];
   readonly #images: FoundImage[] = [];
   readonly #kept: Descriptor[] = [];
   /** Indexes of many times the same index would take for ever. */
   readonly #seen = new Set<Digest>();
 
-  constructor(files: ArchiveFiles, platforms: readonly Platform[]) {
+  constructor(files: ArchiveFiles, machine: Platform, platforms: readonly Platform[]) {
     this.#files = files;
+    this.#machine = machine;
     this.#platforms = platforms;
   }
 
@@ -126,7 +129,7 @@ class LayoutIndex {
     for (const image of this.#images) image.index = { mediaType, digest, size, ...kept };
     const best = fittingPlatforms(
       this.#images.map((image) => ({ image, platform: configPlatform(image.config) })),
-      hostPlatform(),
+      this.#machine,
     )[0]?.image;
     return best === undefined ? this.#images : [best, ...this.#images.filter((image) => image !== best)];
   }

@@ -1,7 +1,6 @@
 import { EngineError } from '../errors/index.ts';
 import { isSchema1, type FetchedManifest, type Registries, type Repository } from '../registry/index.ts';
 import {
-  hostPlatform,
   configPlatform,
   fittingPlatforms,
   formatPlatform,
@@ -105,7 +104,7 @@ export class ImagePull {
     const top = await repository.manifest(asked, signal);
     tell({ status: `Pulling from ${reference.path}`, id: asked });
     if (isSchema1(top.descriptor.mediaType)) throw schema1Refused(reference);
-    const chosen = await this.#choose(repository, top, options.platform ?? hostPlatform(), signal);
+    const chosen = await this.#choose(repository, top, options.platform ?? this.#store.machine, signal);
     const { domain, path } = reference;
     const { digest } = top.descriptor;
     const references: Reference[] = [{ domain, path, digest }];

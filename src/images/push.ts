@@ -8,7 +8,6 @@ import {
   type Repository,
 } from '../registry/index.ts';
 import {
-  hostPlatform,
   configPlatform,
   platformRank,
   familiarName,
@@ -167,7 +166,7 @@ export class ImagePush {
   /** In place of an index that is not all here goes the only platform that is, or this machine's. */
   #checkAlone({ ids }: Naming): void {
     const { config } = this.#store.catalog.view(ids[0] as Digest);
-    if (ids.length === 1 || platformRank(configPlatform(config), hostPlatform()) >= 0) return;
+    if (ids.length === 1 || platformRank(configPlatform(config), this.#store.machine) >= 0) return;
     throw new EngineError('conflict', 'multiple matching manifests found but no specific platform requested');
   }
 

@@ -10,6 +10,7 @@ export type * from './netlink.ts';
 export type * from './cgroup.ts';
 export { LinuxCgroups, containerCgroupsPath, type LinuxCgroupsOptions } from './cgroup/index.ts';
 export { syncDirectory, writeFileAtomic } from './atomic-file.ts';
+export { machinePlatform } from './machine-platform.ts';
 export { diskUsageBytes, fileDiskBytes } from './disk-usage.ts';
 export { compileSeccompFilter } from './seccomp/compile-filter.ts';
 export { sealedProgram } from './linux/sealed-program.ts';
