@@ -54,6 +54,8 @@ const table: readonly [part: Part, fault: Fault, times: number | undefined, resu
   ['manifest', { kind: 'longer', bytes: 9_000_000 }, undefined, /longer than/],
   ['manifest', { kind: 'drop', afterBytes: 50 }, once, 'pulled'],
   ['manifest', { kind: 'drop', afterBytes: 50 }, undefined, /unexpected EOF|EOF/],
+  ['manifest', { kind: 'stall', afterBytes: 0 }, once, 'pulled'],
+  ['manifest', { kind: 'stall', afterBytes: 50 }, undefined, /timeout|EOF/],
   ['manifest', { kind: 'slow', chunkBytes: 50, pauseMs: 5 }, undefined, 'pulled'],
   ['manifest', { kind: 'redirect', to: 'file:///etc/passwd' }, undefined, /invalid redirect/],
   ['manifest', { kind: 'redirect', to: '/v2/' }, undefined, /verification failed|has no list|Cannot read/],
@@ -68,6 +70,7 @@ const table: readonly [part: Part, fault: Fault, times: number | undefined, resu
   ['config', { kind: 'corrupt', atByte: 10 }, undefined, /verification failed/],
   ['config', { kind: 'longer', bytes: 1 }, undefined, /longer than/],
   ['config', { kind: 'drop', afterBytes: 10 }, once, 'pulled'],
+  ['config', { kind: 'stall', afterBytes: 10 }, once, 'pulled'],
   ['config', { kind: 'slow', chunkBytes: 20, pauseMs: 2 }, undefined, 'pulled'],
   ['layer', status(401, 'UNAUTHORIZED'), undefined, /unauthorized/],
   ['layer', status(403, 'DENIED'), undefined, /denied/],
@@ -82,6 +85,8 @@ const table: readonly [part: Part, fault: Fault, times: number | undefined, resu
   ['layer', { kind: 'corrupt', atByte: 70_000 }, undefined, /filesystem layer verification failed/],
   ['layer', { kind: 'longer', bytes: 1 }, undefined, /filesystem layer verification failed/],
   ['layer', { kind: 'longer', bytes: 1 }, once, 'pulled'],
+  ['layer', { kind: 'stall', afterBytes: 50_000 }, once, 'pulled'],
+  ['layer', { kind: 'stall', afterBytes: 0 }, undefined, /timeout|EOF/],
   ['layer', { kind: 'slow', chunkBytes: 20_000, pauseMs: 5 }, undefined, 'pulled'],
   ['layer', { kind: 'redirect', to: 'http://127.0.0.1:1/gone' }, undefined, /connection refused/],
   ...Array.from({ length: 11 }, (_, tenth): [Part, Fault, number, Result] => {
@@ -108,7 +113,11 @@ describe(`a registry behind a proxy that spoils answers${reason}`, { skip: missi
     const unpacker = new LayerUnpacker();
     undo.defer(() => unpacker.close());
     const registries = undo.use(
-      new Registries({ environment: {}, retry: { attempts: 3, firstDelayMs: 10, maxDelayMs: 1500 } }),
+      new Registries({
+        environment: {},
+        idleTimeoutMs: 800,
+        retry: { attempts: 3, firstDelayMs: 10, maxDelayMs: 1500 },
+      }),
     );
     stores = await openTestImages(root, unpacker, 'overlay2', registries);
     undo.use(stores.records);
