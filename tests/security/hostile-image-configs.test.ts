@@ -8,8 +8,10 @@ import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { dockerArchive, file, tarOf } from '../fixtures/archive-doors.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
+import { baseImage } from '../conformance/cli/run-case.ts';
 import { Target } from './attack.ts';
 
+process.env['CORACLE_HOST_SECRET'] = 'host secret';
 const target = Target.create();
 let host: string;
 
@@ -207,5 +209,40 @@ test('CVE-2017-14992: the daemon holds every archive to the size it was told', a
     assert.deepEqual(readdirSync(join(daemon.dataRoot, 'content/blobs/sha256')), []);
   } finally {
     await daemon.dispose();
+  }
+});
+
+test('CVE-2026-55686: a working directory through a link of the image is made inside', () => {
+  target.sh(`docker run --name workdir $IMG ln -s ${host} /w
+    docker commit -c 'WORKDIR /w/new/deep' workdir workdir:1; docker rm workdir`);
+  assert.match(run('workdir', 'pwd'), new RegExp(`^${host}/new/deep$`, 'm'));
+  assert.ok(!existsSync(join(host, 'new')));
+});
+
+test('CVE-2026-57231: an image gets no variable of the engine by naming it', () => {
+  loadAs('variables', { Env: ['CORACLE_HOST_SECRET', 'PATH=/bin'] });
+  const out = run('variables', 'env');
+  assert.match(out, /^PATH=\/bin$/m);
+  assert.doesNotMatch(out, /host secret/);
+  loadAs('variables', { Env: ['*', 'CORACLE*', '=x', 'PATH=/bin'] });
+  assert.doesNotMatch(run('variables', 'env'), /host secret/);
+});
+
+test('CVE-2024-1753: a mount of a build step leads nowhere out of the stage that it comes from', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'coracle-build-'));
+  try {
+    const mount = `--mount=type=bind,from=evil,source=/l,target=/m`;
+    const lines = [
+      `FROM ${baseImage} AS evil`,
+      'RUN ln -s / /l',
+      `FROM ${baseImage}`,
+      `RUN ${mount} echo mounted; cat /m${host}/secret; ls /m; exit 3`,
+    ];
+    writeFileSync(join(directory, 'Dockerfile'), lines.join('\n'));
+    const out = target.sh(`DOCKER_BUILDKIT=0 docker build ${directory}`);
+    assert.match(out, /^mounted$/m, out);
+    assert.doesNotMatch(out, /host secret/);
+  } finally {
+    rmSync(directory, { recursive: true });
   }
 });
