@@ -70,9 +70,9 @@ test('buildHosts() writes extra hosts, then the container’s own line, as docke
       domainname: 'ex.org',
       ownAddresses: ['172.17.0.2'],
       extraHosts: ['h1:1.2.3.4', 'gw:host-gateway', 'six=[::1]', 'sv:fd00::2'],
-      hostGateway: ['172.17.0.1'],
+      hostGateway: ['172.17.0.1', 'fd00::1'],
     }),
-    `${local}1.2.3.4\th1\n172.17.0.1\tgw\n::1\tsix\nfd00::2\tsv\n172.17.0.2\tfoo.ex.org foo\n`,
+    `${local}1.2.3.4\th1\n172.17.0.1\tgw\nfd00::1\tgw\n::1\tsix\nfd00::2\tsv\n172.17.0.2\tfoo.ex.org foo\n`,
   );
   assert.equal(buildHosts({ hostname: 'd0ee', domainname: '', ownAddresses: [] }), local);
 });

@@ -193,6 +193,18 @@ const refusals: [string, ErrorKind, RegExp, Partial<NetworkCreate>, IpamPoolConf
     { options: mode('isolated') },
   ],
   ['a gateway mode', 'invalid-parameter', /unknown gateway mode x/, { options: mode('x') }],
+  [
+    'names that would be more than names in the firewall’s rules',
+    'invalid-parameter',
+    /invalid interface name/,
+    { options: { 'com.docker.network.bridge.trusted_host_interfaces': 'eth0:x" } accept' } },
+  ],
+  [
+    'an address with a zone',
+    'invalid-parameter',
+    /nil ip/,
+    { options: { 'com.docker.network.host_ipv6': 'fe80::1%" accept' } },
+  ],
   ['overlay', 'forbidden', /not a swarm manager/, { driver: 'overlay' }],
   ['an ingress network', 'forbidden', /only be global scope/, { ingress: true }],
   ['the scope of a swarm', 'forbidden', /swarm is not active/, { scope: 'swarm' }],

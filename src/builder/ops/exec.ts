@@ -152,7 +152,7 @@ function prepareNetwork(
         network: mode,
         settings: {},
       });
-      if (given.IPAddress !== '') ownAddresses.push(given.IPAddress);
+      ownAddresses.push(...[given.IPAddress, given.GlobalIPv6Address].filter((address) => address !== ''));
     }
   }
   const asksGateway = step.extraHosts.some((text) => text.endsWith('host-gateway'));

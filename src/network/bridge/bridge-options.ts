@@ -15,8 +15,11 @@ const readers: Readonly<Record<string, (key: string, value: string) => Partial<B
   'bridge.gateway_mode_ipv4': (key, value) => ({ gatewayMode4: parseMode(key, value) }),
   'bridge.gateway_mode_ipv6': (key, value) => ({ gatewayMode6: parseMode(key, value) }),
   'bridge.inhibit_ipv4': (key, value) => (parseBoolean(key, value) ? { inhibitIpv4: true } : {}),
-  'bridge.trusted_host_interfaces': (_key, value) => ({
-    trustedLinks: value.split(':').filter((name) => name !== ''),
+  'bridge.trusted_host_interfaces': (key, value) => ({
+    trustedLinks: value
+      .split(':')
+      .filter((name) => name !== '')
+      .map((name) => checkedLinkName(name, `interface name in ${key}`)),
   }),
   'driver.mtu': parseMtu,
   container_iface_prefix: (key, value) => {
@@ -73,20 +76,27 @@ function parseMode(key: string, value: string): GatewayMode {
 
 function parseIpOption(key: string, value: string, family?: 4 | 6): string {
   const isRight = family === 4 ? isIPv4(value) : family === 6 ? isIPv6(value) : isIP(value) !== 0;
-  if (!isRight) throw unparsable(key, value, 'nil ip');
+  // A zone is a name of a link, and no part of an address.
+  if (!isRight || value.includes('%')) throw unparsable(key, value, 'nil ip');
   return value;
 }
 
 function linkName(name: string, networks: readonly NetworkRecord[]): string {
-  if (name.length > MAX_LINK_NAME || !/^[^\s/:"\\]+$/.test(name) || name === '.' || name === '..') {
-    throw invalid(`invalid bridge name: ${name}`);
-  }
+  checkedLinkName(name, 'bridge name');
   const other = networks.find(({ bridge }) => bridge?.name === name);
   if (other !== undefined) {
     throw new EngineError(
       'forbidden',
       `cannot create network: conflicts with network ${other.id} (${other.name}): networks have same bridge name`,
     );
+  }
+  return name;
+}
+
+/** Names are written into the firewall's rules. */
+function checkedLinkName(name: string, what: string): string {
+  if (name.length > MAX_LINK_NAME || !/^[^\s/:"\\]+$/.test(name) || name === '.' || name === '..') {
+    throw invalid(`invalid ${what}: ${name}`);
   }
   return name;
 }
