@@ -174,6 +174,38 @@ export const nameCases: NetworkCase[] = [
     notDockerd: 'it hands out a default route there (until 25), and waits',
   },
   {
+    title: 'a name server on a loopback address of the host is asked there, whatever it is called',
+    async see(world) {
+      await world.ok('network', 'create', 'app');
+      const seen = [];
+      for (const address of ['127.0.0.53', '127.0.0.11']) {
+        seen.push(
+          await world.withHostResolver(address, async () => {
+            await world.run('--name', 'web', '--network', 'app');
+            const found = await world.resolve('web', 'one.example');
+            await world.ok('rm', '-f', 'web');
+            return found;
+          }),
+        );
+      }
+      return seen;
+    },
+    expected: ['192.0.2.1', '192.0.2.1'],
+  },
+  {
+    title: 'a container that is told to ask itself for names outside does not ask for ever',
+    async see(world) {
+      await world.ok('network', 'create', '--subnet', '10.97.0.0/24', 'app');
+      await world.run('--name', 'web', '--network', 'app', '--dns', '127.0.0.11');
+      return [await world.resolve('web', 'one.example'), await world.resolve('web', 'web')];
+    },
+    expected: ['SERVFAIL', '10.97.0.2'],
+    onDockerd: {
+      expected: ['timeout', '10.97.0.2'],
+      because: 'it asks itself until nobody waits any more (until 25)',
+    },
+  },
+  {
     title: 'ndots keeps names without dots from servers outside',
     async see(world) {
       await world.ok('network', 'create', '--subnet', '10.97.0.0/24', 'app');
