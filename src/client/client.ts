@@ -8,6 +8,8 @@ export type QueryValue = string | number | boolean | readonly string[] | undefin
 
 export interface ApiRequest {
   query?: Readonly<Record<string, QueryValue>>;
+  /** For what only a newer version of the API has. */
+  apiVersion?: string | undefined;
   /** Sent as JSON. */
   json?: unknown;
   /** Sent as it is; exclusive with `json`. */
@@ -173,7 +175,7 @@ export class ApiClient {
     } else if (body !== undefined) headers['Content-Type'] ??= 'application/x-tar';
     const { address } = this.endpoint;
     const host = address.kind === 'unix' ? 'coracle' : `${address.host}:${address.port}`;
-    const target = `/v${this.#version}${path}${queryString(request.query)}`;
+    const target = `/v${request.apiVersion ?? this.#version}${path}${queryString(request.query)}`;
     const line: RequestLine = { method, path: target, headers, body };
     const head = await connection.exchange(line, host);
     this.serverApiVersion = head.headers.get('api-version') ?? this.serverApiVersion;

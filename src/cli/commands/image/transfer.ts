@@ -52,15 +52,22 @@ export const load: Command = {
   run: async (cli, flags) => {
     const path = flags.text('input');
     if (path === '' && cli.isTerminal(0)) throw new Error('requested load from stdin, but stdin is empty');
+    const platforms = platformsJson(flags.list('platform'));
     const client = await cli.client();
     const quiet = flags.bool('quiet') || !cli.isTerminal(1);
     const response = await client.request('POST', '/images/load', {
-      query: { quiet: quiet ? 1 : 0, platform: platformsJson(flags.list('platform')) },
+      query: { quiet: quiet ? 1 : 0, platform: platforms },
+      apiVersion: versionFor(platforms),
       body: openInput(path),
     });
     await displayProgress(cli, response.values<ProgressMessage>(), { fd: 1 });
   },
 };
+
+/** Several platforms at once are taken since 1.52. */
+function versionFor(platforms: readonly string[]): string | undefined {
+  return platforms.length > 1 ? '1.52' : undefined;
+}
 
 export const save: Command = {
   synopsis: '[OPTIONS] IMAGE [IMAGE...]',
@@ -77,6 +84,7 @@ export const save: Command = {
     const client = await cli.client();
     const response = await client.request('GET', '/images/get', {
       query: { names: flags.args, platform: platforms },
+      apiVersion: versionFor(platforms),
     });
     await writeOutput(cli, path, response.body, 'save');
   },
