@@ -62,6 +62,10 @@ export interface BuildRequest {
   noCache?: boolean;
   /** Stages, by name, that are made anew. */
   noCacheFilter?: readonly string[];
+  /** Images, fetched when they are not here, whose inline cache is looked up besides what is known. */
+  cacheFrom?: readonly string[];
+  /** The image says by what its steps can be found again (`BUILDKIT_INLINE_CACHE=1`). */
+  inlineCache?: boolean;
   /** Fetch base images even when they are here. */
   pull?: boolean;
   /** Show nothing but the image's id. */

@@ -36,6 +36,8 @@ export type LayerStack = Tree | Image;
 export interface Trees {
   get(id: Digest): Tree | undefined;
   ids(): Digest[];
+  /** Bottom first. */
+  layersOf(stack: LayerStack): readonly DiffId[];
   /** Of the blocks that each layer of a tree takes on disk, with its blob: of all trees. */
   diskBytes(): Promise<Map<ChainId, number>>;
   /** An image's layers, or its lowest `count`, kept beyond the image. */
@@ -92,6 +94,10 @@ export class LocalTrees implements Trees {
       }
     }
     return bytes;
+  }
+
+  layersOf({ id }: LayerStack): readonly DiffId[] {
+    return this.#store.catalog.view(id).config.rootfs.diff_ids;
   }
 
   async keep(image: Pick<Image, 'id'>, count = Infinity): Promise<Tree> {

@@ -5,11 +5,12 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { writeTar } from '../../src/archive/index.ts';
 import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
-import { buildThrough, callApi, imageTree } from '../fixtures/build-case.ts';
+import { buildThrough, cachedSteps, callApi, imageTree } from '../fixtures/build-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 
 let daemon: TestDaemon;
@@ -221,6 +222,157 @@ RUN --mount=type=secret,id=token,env=TOKEN test "$(echo -n $TOKEN | wc -c)" = ${
     assert.ok(pruned.SpaceReclaimed > 0);
     assert.match((await build('FROM BASE\nRUN echo prune-named > /n\n')).output, /Using cache/);
     assert.doesNotMatch((await build('FROM BASE\nRUN echo prune-unnamed > /u\n')).output, /Using cache/);
+  });
+
+  test('builds stages that do not need each other at the same time', async () => {
+    const stage = (name: string): string =>
+      `FROM BASE AS ${name}\nRUN cut -d' ' -f1 /proc/uptime > /${name}; sleep 0.6; cut -d' ' -f1 /proc/uptime >> /${name}\n`;
+    const names = ['a', 'b', 'c', 'd'];
+    const copies = names.map((name) => `COPY --from=${name} /${name} /${name}\n`).join('');
+    const { imageId, error, output } = await build(`${names.map(stage).join('')}FROM BASE\n${copies}`);
+    assert.equal(error, undefined);
+    const tree = await imageTree(daemon.socket, imageId);
+    const times = names.map((name) => tree.get(`/${name}`)?.text.trim().split('\n').map(Number) ?? []);
+    const lastBegin = Math.max(...times.map(([began = 0]) => began));
+    const firstEnd = Math.min(...times.map(([, ended = 0]) => ended));
+    assert.ok(lastBegin < firstEnd, JSON.stringify(times));
+    // Shown in the order of the file all the same.
+    const shown = [...output.matchAll(/^Step (\d+)/gm)].map(([, step]) => Number(step));
+    assert.deepEqual(
+      shown,
+      Array.from({ length: 13 }, (_, index) => index + 1),
+    );
+  });
+
+  test('does what two builds have in common once, each with what is its own', async () => {
+    const shared = 'FROM BASE AS s\nRUN sleep 0.4; cat /proc/sys/kernel/random/uuid > /uuid\n';
+    const dockerfiles = ['one', 'two'].map(
+      (name) => `${shared}FROM BASE\nRUN echo ${name} > /own\nCOPY --from=s /uuid /uuid\n`,
+    );
+    const [one, two] = await Promise.all(dockerfiles.map((text) => build(text)));
+    const trees = [one, two].map(async (outcome) => imageTree(daemon.socket, outcome?.imageId ?? ''));
+    const [first, second] = await Promise.all(trees);
+    assert.equal(first?.get('/own')?.text, 'one\n');
+    assert.equal(second?.get('/own')?.text, 'two\n');
+    assert.equal(first?.get('/uuid')?.text, second?.get('/uuid')?.text);
+  });
+
+  test('finds the steps of another engine by the inline cache of its image', async () => {
+    const dockerfile = `FROM ${baseImage}\nRUN echo inline > /i\nCOPY f /f\nENV A=1\nRUN true\n`;
+    const body = await context({ Dockerfile: dockerfile, f: 'content' });
+    const made = await buildThrough(daemon.socket, body, {
+      t: 'inline-cache',
+      buildargs: { BUILDKIT_INLINE_CACHE: '1' },
+    });
+    assert.equal(made.error, undefined);
+    const saved = await callApi(daemon.socket, 'GET', `/images/get?names=inline-cache&names=${baseImage}`);
+    const other = await TestDaemon.start();
+    try {
+      assert.equal((await callApi(other.socket, 'POST', '/images/load', saved.body)).status, 200);
+      const missing = await buildThrough(other.socket, body, { cachefrom: '["localhost:1/no-such-image"]' });
+      assert.match(missing.output, /\[Warning\] Cannot use localhost:1\/no-such-image as a cache/);
+      assert.deepEqual(cachedSteps(missing.output), []);
+      await callApi(other.socket, 'DELETE', `/images/${missing.imageId}`);
+      await callApi(other.socket, 'POST', '/build/prune?all=1');
+      const found = await buildThrough(other.socket, body, { cachefrom: '["inline-cache"]' });
+      assert.equal(found.error, undefined);
+      assert.deepEqual(cachedSteps(found.output, /^(?:RUN|COPY)/), [2, 3, 5]);
+      const tree = await imageTree(other.socket, found.imageId);
+      assert.equal(tree.get('/i')?.text, 'inline\n');
+    } finally {
+      await other.dispose();
+    }
+  });
+
+  test('holds steps to the limits of the request, in the cgroup that it names', async () => {
+    // The files of both versions of cgroups; swap is counted with memory in the first alone.
+    const files = [
+      'memory/memory.limit_in_bytes memory.max',
+      'memory/memory.memsw.limit_in_bytes memory.swap.max',
+      'cpu/cpu.shares cpu.weight',
+      'cpu/cpu.cfs_quota_us cpu.max',
+      'cpuset/cpuset.cpus cpuset.cpus',
+      'cpuset/cpuset.mems cpuset.mems',
+    ];
+    const show = files.map((both) => `cat ${both} 2>/dev/null || true`).join('; ');
+    const dockerfile = `FROM BASE
+RUN cd /sys/fs/cgroup; ${show}
+RUN --network=none cat /proc/net/dev | grep -c : ; grep -c outer.test /etc/hosts; hostname
+`;
+    const { output, error } = await build(dockerfile, {
+      memory: 64 * 1024 * 1024,
+      memswap: 96 * 1024 * 1024,
+      cpushares: 512,
+      cpuperiod: 50_000,
+      cpuquota: 25_000,
+      cpusetcpus: '0',
+      cpusetmems: '0',
+      extrahosts: 'outer.test:192.0.2.7',
+      cgroupparent: '/coracle-build-test',
+    });
+    assert.equal(error, undefined, output);
+    const [, first = '', second = ''] = output.split(/Step \d\/3 : RUN[^\n]*\n/);
+    const v1 = existsSync('/sys/fs/cgroup/memory');
+    const shown = first.split('\n').filter((line) => /^[\d ]+$/.test(line));
+    assert.deepEqual(
+      shown,
+      v1
+        ? [String(64 << 20), String(96 << 20), '512', '25000', '0', '0']
+        : [String(64 << 20), String(32 << 20), '20', '25000 50000', '0', '0'],
+      first,
+    );
+    assert.match(second, /\n1\n1\n[0-9a-f]{12}\n/);
+    const wrong = await build('FROM BASE\nRUN true\n', { isolation: 'hyperv' });
+    assert.equal(wrong.status, 400);
+    assert.equal(wrong.error, 'Unsupported isolation: "hyperv"');
+  });
+
+  test('gives steps the proxies of the request and the names of networks', async () => {
+    const { output, error } = await build(
+      'FROM BASE\nRUN echo proxy=$http_proxy\nARG https_proxy=x\nRUN env\n',
+      {
+        buildargs: { http_proxy: 'http://proxy.test:1', https_proxy: 'http://proxy.test:2' },
+      },
+    );
+    assert.equal(error, undefined);
+    assert.match(output, /^proxy=http:\/\/proxy\.test:1$/m);
+    assert.match(output, /^https_proxy=http:\/\/proxy\.test:2$/m);
+    const missing = await build('FROM BASE\nRUN true missing network\n', { networkmode: 'no-such-network' });
+    assert.match(missing.error ?? '', /network no-such-network not found/);
+    const none = await build('FROM BASE\nRUN ls /sys/class/net\n', { networkmode: 'none' });
+    assert.match(none.output, /\nlo\nRemoving/);
+    const host = await build('FROM BASE\nRUN hostname\n', { networkmode: 'host' });
+    assert.ok(host.output.includes(`\n${hostname()}\n`), host.output);
+  });
+
+  test('tells GET /system/df what the cache holds', async () => {
+    const { imageId } = await build('FROM BASE\nRUN head -c 1000000 /dev/zero > /df\n');
+    const usage = async (): Promise<Record<string, unknown> | undefined> => {
+      const { body } = await callApi(daemon.socket, 'GET', '/v1.48/system/df?type=build-cache');
+      const { BuildCache } = JSON.parse(body.toString('utf8')) as { BuildCache: Record<string, unknown>[] };
+      return BuildCache.find(({ Description }) => String(Description).includes('/df'));
+    };
+    const record = await usage();
+    assert.equal(record?.['Type'], 'regular');
+    assert.equal(record['Shared'], true);
+    assert.equal(record['InUse'], false);
+    assert.ok(Number(record['Size']) >= 1_000_000);
+    assert.equal(record['UsageCount'], 0);
+    await build('FROM BASE\nRUN head -c 1000000 /dev/zero > /df\n');
+    assert.equal((await usage())?.['UsageCount'], 1);
+    await callApi(daemon.socket, 'DELETE', `/images/${imageId}`);
+    assert.equal((await usage())?.['Shared'], false);
+    const filters = encodeURIComponent(JSON.stringify({ id: [String(record['ID'])] }));
+    const pruned = await callApi(daemon.socket, 'POST', `/build/prune?filters=${filters}`);
+    const { CachesDeleted, SpaceReclaimed } = JSON.parse(pruned.body.toString('utf8')) as {
+      CachesDeleted: string[];
+      SpaceReclaimed: number;
+    };
+    assert.deepEqual(CachesDeleted, [record['ID']]);
+    assert.ok(SpaceReclaimed >= 1_000_000);
+    assert.equal(await usage(), undefined);
+    const wrong = encodeURIComponent(JSON.stringify({ nonsense: ['1'] }));
+    assert.equal((await callApi(daemon.socket, 'POST', `/build/prune?filters=${wrong}`)).status, 400);
   });
 
   test('fetches what ADD names by URL', async () => {

@@ -34,6 +34,7 @@ export const buildQuery = {
   version: text,
   ulimits: text,
   cgroupparent: text,
+  isolation: text,
   buildid: text,
 };
 
@@ -45,11 +46,17 @@ export const extendedBuildQuery = {
   parts: flag,
   /** With SOURCE_DATE_EPOCH: of new files, too. */
   rewritetimestamp: flag,
+  /** Names of stages. */
   nocachefilter: texts,
+  inlinecache: flag,
 };
 
 /** A build as its query describes it; context, secrets and listeners are the caller's. @throws {EngineError} `invalid-parameter` */
 export function buildRequest(query: QueryValues<typeof buildQuery>): BuildRequest {
+  // Others are of other systems.
+  if (!['', 'default'].includes(query.isolation.toLowerCase())) {
+    throw new EngineError('invalid-parameter', `Unsupported isolation: ${JSON.stringify(query.isolation)}`);
+  }
   return {
     remote: query.remote === 'client-session' ? '' : query.remote,
     dockerfile: query.dockerfile,
@@ -59,6 +66,7 @@ export function buildRequest(query: QueryValues<typeof buildQuery>): BuildReques
     target: query.target,
     platform: query.platform,
     noCache: query.nocache,
+    cacheFrom: json(query.cachefrom, 'cachefrom', isTexts) ?? [],
     pull: query.pull,
     quiet: query.q,
     squash: query.squash,
@@ -79,6 +87,7 @@ export function extendedRequest(query: QueryValues<typeof extendedBuildQuery>): 
     hasParts: query.parts,
     rewriteTimestamps: query.rewritetimestamp,
     noCacheFilter: query.nocachefilter,
+    inlineCache: query.inlinecache,
     namedContexts: new Map(Object.entries(contexts).map(([name, value]) => [name, namedContext(value)])),
   };
 }
@@ -140,6 +149,10 @@ function json<T>(given: string, what: string, check: (value: unknown) => value i
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }
 
 function isArgs(value: unknown): value is Record<string, string | null> {

@@ -80,7 +80,7 @@ export function buildRoutes(builder: Builder): Route[] {
       path: '/build',
       operation: 'ImageBuild',
       coverage: 'partial',
-      note: 'version 1 (no BuildKit); `outputs` is refused, `cachefrom` has no effect',
+      note: 'version 1 (no BuildKit); `outputs` is refused, `cachefrom` takes images with an inline cache',
       query: buildQuery,
       handle(exchange, query) {
         refuseUnsupported(query);

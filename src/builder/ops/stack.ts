@@ -51,8 +51,5 @@ export function prepareDiff(session: BuildSession, lower: TreeResult, upper: Tre
 }
 
 function layersOf(session: BuildSession, stack: LayerStack | null): readonly string[] {
-  if (stack === null) return [];
-  if ('config' in stack) return stack.config.rootfs.diff_ids;
-  const { trees } = session.services.parts.images;
-  return trees.get(stack.id)?.layers.map(({ diffId }) => diffId) ?? [];
+  return stack === null ? [] : session.services.parts.images.trees.layersOf(stack);
 }

@@ -1,4 +1,4 @@
-import { EngineError } from '../../errors/index.ts';
+import { EngineError, errorMessage } from '../../errors/index.ts';
 import type { Image } from '../../images/index.ts';
 import {
   digestHex,
@@ -25,6 +25,7 @@ import { StageState } from '../graph/stage.ts';
 import { StepNames } from '../progress/step-names.ts';
 import type { BuildTrace, TracedStep } from '../progress/trace.ts';
 import { finishImage } from './finish-image.ts';
+import { inlineCache } from './inline-cache.ts';
 import { OrderedOutput, type StepOutput } from './ordered-output.ts';
 import { BuildSession, type BuildServices, type VertexObserver } from './session.ts';
 import { StageReport, type ReportedStage } from './stage-report.ts';
@@ -113,6 +114,7 @@ export class BuildRun {
     for (const warning of this.#file.warnings) this.say(`\u001b[91m${warning}\u001b[0m`);
     this.#announce();
     try {
+      await this.#import();
       const needed = await Promise.all(this.#plan.needed.map((planned) => this.#stage(planned)));
       const reports = await Promise.all(needed.map((state) => this.#report(state)));
       const target = reports[needed.findIndex(({ index }) => index === this.#plan.target)];
@@ -435,6 +437,19 @@ export class BuildRun {
       report.catch(() => undefined);
     }
     return report;
+  }
+
+  /** Looks what the images bring that the build was told of. One that is not to be had is no error: there is less known. */
+  async #import(): Promise<void> {
+    for (const name of this.request.cacheFrom ?? []) {
+      try {
+        const image = await this.#findImage(name, undefined);
+        for (const [key, step] of inlineCache(image)) this.session.imported.set(key, step);
+      } catch (error) {
+        this.session.signal.throwIfAborted();
+        this.say(`[Warning] Cannot use ${name} as a cache: ${errorMessage(error)}\n`);
+      }
+    }
   }
 
   #observer(name: string, output: StepOutput, instruction: Instruction): VertexObserver {

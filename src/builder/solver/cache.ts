@@ -62,6 +62,11 @@ export class BuildCache {
     return { tree, record: used };
   }
 
+  has(key: string): boolean {
+    const record = this.#steps.get(key);
+    return record !== undefined && this.#trees.get(record.treeId) !== undefined;
+  }
+
   /** By a key that was given to alias(). */
   findAlias(alias: string): { key: string; tree: Tree; record: CacheRecord } | undefined {
     const known = this.#aliases.get(alias);
@@ -77,9 +82,12 @@ export class BuildCache {
   }
 
   /** Takes the place of what was known for the key. */
-  put(key: string, made: Omit<CacheRecord, 'createdAtMs' | 'lastUsedAtMs' | 'uses'>): CacheRecord {
+  put(
+    key: string,
+    made: Omit<CacheRecord, 'createdAtMs' | 'lastUsedAtMs' | 'uses'> & { createdAtMs?: number },
+  ): CacheRecord {
     const now = Date.now();
-    const record = { ...made, createdAtMs: now, lastUsedAtMs: now, uses: 0 };
+    const record = { createdAtMs: now, ...made, lastUsedAtMs: now, uses: 0 };
     const before = this.#steps.get(key);
     this.#steps.put(key, record);
     this.#count(record.treeId, 1);

@@ -1,9 +1,10 @@
 import { packChanges, packTreeChanges, treeChanges } from '../../archive/index.ts';
 import { EngineError } from '../../errors/index.ts';
 import type { Image, LayerStack } from '../../images/index.ts';
-import type { Digest, ImageConfig } from '../../spec/index.ts';
+import type { ImageConfig } from '../../spec/index.ts';
 import type { BuildRequest } from '../builder.ts';
 import { notAfter } from '../context/image-files.ts';
+import { withInlineCache, withoutInlineCache } from './inline-cache.ts';
 import type { BuildSession } from './session.ts';
 import type { ReportedStage } from './stage-report.ts';
 
@@ -27,17 +28,21 @@ export async function finishImage(session: BuildSession, stage: ReportedStage): 
   const { request } = session;
   const epochSeconds = sourceDateEpoch(request);
   const isEpoch = epochSeconds !== undefined;
-  const made: Digest[] = [];
+  const made: (() => void)[] = [];
   try {
-    const image = await trees.image(
+    const stack =
       isEpoch && request.rewriteTimestamps === true
         ? await rewritten(session, stage, epochSeconds, made)
-        : stage.stack,
-      configOf(stage, epochSeconds),
+        : stage.stack;
+    const config = configOf(stage, epochSeconds);
+    const diffIds = stack === null ? [] : trees.layersOf(stack);
+    const image = await trees.image(
+      stack,
+      exportsInline(request) ? withInlineCache(config, diffIds, session.steps) : config,
     );
     return request.squash === true ? await squashed(session, stage, image, epochSeconds, made) : image;
   } finally {
-    await trees.remove(made);
+    for (const unpin of made) unpin();
   }
 }
 
@@ -51,7 +56,13 @@ function configOf({ state, history }: ReportedStage, epochSeconds: number | unde
   const created = time ?? history.at(-1)?.created;
   if (created !== undefined) config.created = created;
   delete config.comment;
-  return config;
+  return withoutInlineCache(config);
+}
+
+/** Whether the image says by what its layers can be found again. */
+function exportsInline({ inlineCache, buildArgs }: BuildRequest): boolean {
+  const asked = buildArgs?.['BUILDKIT_INLINE_CACHE'];
+  return inlineCache === true || ['1', 'true'].includes((asked ?? '').toLowerCase());
 }
 
 /** The same layers above the base, with no time later than the moment. */
@@ -59,7 +70,7 @@ async function rewritten(
   session: BuildSession,
   { state, stack }: ReportedStage,
   epochSeconds: number,
-  made: Digest[],
+  made: (() => void)[],
 ): Promise<LayerStack | null> {
   if (stack === null || stack.chainId === null) return stack;
   const { images, snapshotter, syscall } = session.services.parts;
@@ -68,7 +79,7 @@ async function rewritten(
   const own = snapshotter.layerDirectories(stack.chainId).toReversed().slice(count);
   for (const directory of own) {
     below = await images.trees.add({ below, layer: notAfter(packChanges(syscall, directory), epochSeconds) });
-    made.push(below.id);
+    made.push(session.services.cache.pin(below.id));
   }
   return below;
 }
@@ -79,7 +90,7 @@ async function squashed(
   { state }: ReportedStage,
   image: Image,
   epochSeconds: number | undefined,
-  made: Digest[],
+  made: (() => void)[],
 ): Promise<Image> {
   const { images, snapshotter, syscall } = session.services.parts;
   const base = state.image;
@@ -88,7 +99,7 @@ async function squashed(
   const changes = await treeChanges(syscall, root, lower, { complete: true });
   const layer = packTreeChanges(syscall, root, changes);
   const tree = await images.trees.add({ below: base, layer });
-  made.push(tree.id);
+  made.push(session.services.cache.pin(tree.id));
   const old = base?.config.history?.length ?? 0;
   const created = new Date(epochSeconds === undefined ? Date.now() : epochSeconds * 1000).toISOString();
   const history = (image.config.history ?? []).map((entry, index) =>
@@ -96,7 +107,7 @@ async function squashed(
   );
   const comment = base === null ? `create new from ${image.id}` : `merge ${image.id} to ${base.id}`;
   return await images.trees.image(tree, {
-    ...image.config,
+    ...withoutInlineCache(image.config),
     created,
     history: [...history, { created, comment }],
   });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { EngineError } from '../../errors/index.ts';
+import type { Tree } from '../../images/index.ts';
 import type { ChainId } from '../../spec/index.ts';
 import type { BuildRequest } from '../builder.ts';
 import type { Vertex } from '../graph/operation.ts';
@@ -7,7 +8,8 @@ import type { Result } from '../ops/prepared.ts';
 import { viewTree, type TreeView } from '../ops/tree-view.ts';
 import type { CacheMounts } from '../ops/cache-mounts.ts';
 import type { BuilderOptions, BuilderParts } from '../parts.ts';
-import type { BuildCache } from './cache.ts';
+import type { BuildCache, CacheRecord } from './cache.ts';
+import type { ImportedStep } from './inline-cache.ts';
 import type { JobOutput } from './jobs.ts';
 import type { Solver } from './solver.ts';
 
@@ -38,6 +40,10 @@ export class BuildSession {
   readonly hashed = new Map<string, string>();
   /** Of the solver: what was asked for so far. */
   readonly results = new Map<Vertex, Promise<Result>>();
+  /** Steps of this build, by key, whether made or known. */
+  readonly steps = new Map<string, { tree: Tree; record: CacheRecord }>();
+  /** What other images bring, by key. */
+  readonly imported = new Map<string, ImportedStep>();
   readonly #directory: string;
   readonly #locals: Map<string, string>;
   readonly #views = new Map<string, TreeView>();

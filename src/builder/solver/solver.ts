@@ -101,6 +101,7 @@ export class Solver {
     if (root.kind !== 'tree') throw new EngineError('internal', `${vertex.name}: its first input is no tree`);
     const made = await this.#step(session, vertex, root, prepare(session, vertex, root, inputs));
     session.defer(this.#cache.pin(made.tree.id));
+    session.steps.set(made.key, made);
     const { source, ownLayers, createdAtMs } = made.record;
     const isCached = operation.kind === 'merge' ? inputs.slice(1).every(isCachedTree) : made.isCached;
     const identity = digestOfTexts([made.key, made.tree.chainId ?? '']);
@@ -125,6 +126,7 @@ export class Solver {
     const remember = (): void => {
       if (alias !== undefined) this.#cache.alias(alias, key);
     };
+    if (usesCache) await this.#import(session, key);
     const known = usesCache ? this.#cache.find(key) : undefined;
     if (known !== undefined) {
       remember();
@@ -142,6 +144,15 @@ export class Solver {
     );
     remember();
     return { ...made, key, isCached: false };
+  }
+
+  /** Takes over what an image that the build was told of brings for a step that is not known here. */
+  async #import(session: BuildSession, key: string): Promise<void> {
+    const step = session.imported.get(key);
+    if (step === undefined || this.#cache.has(key)) return;
+    const tree = await this.#images.trees.keep(step.image, step.layers);
+    setImmediate(this.#cache.pin(tree.id));
+    this.#cache.put(key, { treeId: tree.id, ...step.record });
   }
 
   async #make(

@@ -43,8 +43,11 @@ export const build: Command = {
     list('attest', 'Attestations; only those that are disabled are taken'),
     list('build-arg', 'Give an ARG of the Dockerfile a value', { parse: parseEnv }),
     list('build-context', 'Further contexts (name=directory, URL, docker-image://…, oci-layout://…)'),
-    list('cache-from', 'Images to look for steps in; steps made here are always found', {
-      typeName: 'strings',
+    list('cache-from', 'Images whose inline cache is used too (NAME or type=registry,ref=NAME)', {
+      typeName: 'stringArray',
+    }),
+    list('cache-to', 'Where to keep what the build knows (type=inline: in the image)', {
+      typeName: 'stringArray',
     }),
     text('cgroup-parent', 'Cgroup that the cgroups of RUN steps are made in'),
     bool('compress', 'Compress the context on its way to the engine'),
@@ -59,6 +62,7 @@ export const build: Command = {
     text('file', 'Dockerfile, or - for standard input (default PATH/Dockerfile)', { short: 'f' }),
     bool('force-rm', 'Accepted: nothing is left of RUN steps in any case'),
     text('iidfile', 'Write the image’s ID to this file'),
+    text('isolation', 'How RUN steps are isolated; there is one way on Linux (default)'),
     list('label', 'Set a label of the image', { parse: parseLabel }),
     bool('load', 'Keep the image in the engine (--output type=docker)'),
     custom('memory', 'bytes', 'Limit memory of RUN steps', parseSize, { initial: 0, short: 'm' }),
@@ -106,6 +110,8 @@ export const build: Command = {
     const quiet = flags.bool('quiet') || mode === 'quiet';
     const platforms = flags.list('platform').flatMap((value) => value.split(','));
     const classic = !(await isOurs(cli));
+    const lost = classic && ['no-cache-filter', 'cache-to'].find((name) => flags.list(name).length > 0);
+    if (lost) throw new Error(`--${lost} is not known to the engine there`);
     const idFile = flags.text('iidfile');
     if (idFile !== '') rmSync(idFile, { force: true });
     const keeps = outputs.length === 0 || outputs.some(keepsImage);
@@ -217,6 +223,7 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
     });
   const labels = pairs('label').map(([name, value]) => [name, value ?? '']);
   const ulimits = flags.list<unknown>('ulimit');
+  const sources = flags.list('cache-from').map(cacheSource);
   return {
     extrahosts: flags.list('add-host'),
     nocache: flag('no-cache'),
@@ -235,9 +242,38 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
     shmsize: number('shm-size'),
     cgroupparent: given('cgroup-parent'),
     networkmode: given('network'),
+    isolation: given('isolation'),
     target: given('target'),
     labels: labels.length === 0 ? undefined : JSON.stringify(Object.fromEntries(labels)),
-    cachefrom: flags.list('cache-from').length === 0 ? undefined : JSON.stringify(flags.list('cache-from')),
+    cachefrom: sources.length === 0 ? undefined : JSON.stringify(sources),
+    inlinecache: inlineCache(flags.list('cache-to')) ? 1 : undefined,
     ulimits: ulimits.length === 0 ? undefined : JSON.stringify(ulimits),
   };
+}
+
+/** `NAME` or `type=registry,ref=NAME`: the image. */
+function cacheSource(value: string): string {
+  const fields = cacheFields(value);
+  if (fields === undefined) return value;
+  const type = fields.get('type');
+  const image = fields.get('ref');
+  if (type === 'registry' && image !== undefined) return image;
+  throw new Error(
+    `--cache-from ${value}: this engine reads the inline cache of images (NAME or type=registry,ref=NAME)`,
+  );
+}
+
+function inlineCache(values: readonly string[]): boolean {
+  for (const value of values) {
+    if (value === 'inline' || cacheFields(value)?.get('type') === 'inline') continue;
+    throw new Error(`--cache-to ${value}: this engine keeps the cache in the image (type=inline)`);
+  }
+  return values.length > 0;
+}
+
+/** Undefined for what has no fields. */
+function cacheFields(value: string): Map<string, string> | undefined {
+  if (!value.includes('=')) return undefined;
+  const pairs = value.split(',').map((field) => field.split('=', 2) as [string, string]);
+  return new Map(pairs);
 }
