@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { image, startEngines, type BenchEngine } from './engines.ts';
+import { NameClient } from './names.ts';
 import { compare, table, timeCommand, type Row } from './measure.ts';
 
 const only = process.argv.slice(2);
@@ -29,6 +30,21 @@ const published = (what: string, ports: number, rounds: number): Promise<Row> =>
     const range = ports === 1 ? `${first}:80` : `${first}-${first + ports - 1}:${first}-${first + ports - 1}`;
     return timeCommand(engine, ['run', '--rm', '-p', range, image, 'true']);
   });
+
+/** What a client in a container's network sees of its name server. */
+async function withNames(
+  what: string,
+  rounds: number,
+  ask: (client: NameClient) => Promise<number>,
+): Promise<Row> {
+  everywhere('run', '-d', '--name', 'known', '--network', 'bench', image, 'sleep', '1000');
+  const row = await compare(what, engines, rounds, async (engine) => {
+    using client = await NameClient.open(engine, 'known', 'known');
+    return await ask(client);
+  });
+  everywhere('rm', '-f', 'known');
+  return row;
+}
 
 const benches: Record<string, () => Promise<Row>> = {
   plain: () =>
@@ -67,6 +83,9 @@ const benches: Record<string, () => Promise<Row>> = {
     everywhere('rm', '-f', 'known');
     return row;
   },
+  queries: () => withNames('10,000 names asked for, 32 at a time', 3, (client) => client.many(10_000)),
+  latency: () =>
+    withNames('names: 99th percentile of 2,000, one after the other', 3, (client) => client.p99(2000)),
   create: () =>
     compare('network create and rm', engines, 5, async (engine) => {
       const create = await timeCommand(engine, ['network', 'create', 'short']);

@@ -24,7 +24,7 @@ resolve() { # namespace, name
 }
 namespace() { c inspect -f '{{.NetworkSettings.SandboxKey}}' "$1"; }
 eventually() { # command: until it succeeds
-  for _ in $(seq 60); do "$@" && return; sleep 0.5; done
+  for _ in $(seq 240); do "$@" && return; sleep 0.5; done
   echo "# never: $*"
 }
 pidfile=/run/coracle-network-test.pid
