@@ -38,7 +38,7 @@ export class Attachments {
     sandboxes: Sandboxes;
     /** @throws {EngineError} `unavailable` for a network that is not up */
     linked: (network: NetworkRecord) => LinkedNetwork;
-    /** Told when a container's IPv4 default route leads into another of its networks, or nowhere any more. */
+    /** Told when the default route that published ports follow leads into another network: IPv4's, else IPv6's. */
     onRouted: (containerId: string, endpoint: EndpointRecord | undefined) => void;
   }) {
     this.#netlink = parts.netlink;
@@ -125,19 +125,26 @@ export class Attachments {
     const sandbox = this.#sandboxes.get(containerId);
     if (sandbox === undefined) return;
     const candidates = this.#candidates(containerId);
-    for (const family of families) {
-      const current = candidates.find(({ endpoint }) => isGatewayOf(endpoint, family));
-      const best = candidates.find(({ routes }) => routes[family] !== undefined);
-      if (best === current) continue;
-      this.#netlink.inNamespace(sandbox.path, (inside) => {
-        if (current !== undefined) inside.removeRoute({ destination: family === 4 ? '0.0.0.0/0' : '::/0' });
-        if (best?.endpoint.interface !== undefined)
-          addDefaultRoute(inside, best.endpoint.interface, family, best.routes[family]);
-      });
-      if (current !== undefined) this.#saveGateway(current, family, false);
-      if (best !== undefined) this.#saveGateway(best, family, true);
-      if (family === 4) this.#onRouted(containerId, best?.endpoint);
-    }
+    const changed = families.filter((family) => this.#chooseGateway(sandbox.path, candidates, family));
+    const main = candidates.find(({ endpoint }) => endpoint.isGateway === true);
+    const only6 = candidates.find(({ endpoint }) => endpoint.isGateway6 === true);
+    if (changed.includes(4) || (changed.length > 0 && main === undefined))
+      this.#onRouted(containerId, (main ?? only6)?.endpoint);
+  }
+
+  /** @returns true when the route leads elsewhere now */
+  #chooseGateway(sandboxPath: string, candidates: readonly Candidate[], family: Family): boolean {
+    const current = candidates.find(({ endpoint }) => isGatewayOf(endpoint, family));
+    const best = candidates.find(({ routes }) => routes[family] !== undefined);
+    if (best === current) return false;
+    this.#netlink.inNamespace(sandboxPath, (inside) => {
+      if (current !== undefined) inside.removeRoute({ destination: family === 4 ? '0.0.0.0/0' : '::/0' });
+      if (best?.endpoint.interface !== undefined)
+        addDefaultRoute(inside, best.endpoint.interface, family, best.routes[family]);
+    });
+    if (current !== undefined) this.#saveGateway(current, family, false);
+    if (best !== undefined) this.#saveGateway(best, family, true);
+    return true;
   }
 
   #candidates(containerId: string): Candidate[] {

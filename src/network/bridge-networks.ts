@@ -260,10 +260,9 @@ export class BridgeNetworks implements Networks {
     this.#bridges.dismiss(endpoint);
     this.#unplumb(endpoint);
     this.#table.removeEndpoint(endpoint);
-    if (endpoint.isGateway === true || endpoint.isGateway6 === true)
-      this.#attachments.chooseGateways(containerId);
-    if (endpoint.isGateway === true && !this.#hasGateway(containerId))
-      this.#movePorts(containerId, undefined);
+    if (endpoint.isGateway !== true && endpoint.isGateway6 !== true) return;
+    this.#attachments.chooseGateways(containerId);
+    if (!this.#hasGateway(containerId)) this.#movePorts(containerId, undefined);
   }
 
   #unplumb(endpoint: EndpointRecord): void {
@@ -273,7 +272,9 @@ export class BridgeNetworks implements Networks {
   }
 
   #hasGateway(containerId: string): boolean {
-    return this.#table.endpointsIn(containerId).some(({ isGateway }) => isGateway === true);
+    return this.#table
+      .endpointsIn(containerId)
+      .some(({ isGateway, isGateway6 }) => isGateway === true || isGateway6 === true);
   }
 
   publish(containerId: string, request: PublishRequest): Record<string, PortBinding[]> {
@@ -386,7 +387,7 @@ export class BridgeNetworks implements Networks {
     }
   }
 
-  /** Published ports follow the IPv4 default route. */
+  /** Published ports follow the default route of IPv4, where there is none that of IPv6. */
   #movePorts(containerId: string, endpoint: EndpointRecord | undefined): void {
     if (!this.#ports.has(containerId)) return;
     const target = endpoint === undefined ? undefined : this.#targetOf(endpoint);

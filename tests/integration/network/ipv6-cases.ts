@@ -371,4 +371,23 @@ export const ipv6Cases: NetworkCase[] = [
     },
     expected: ['2001:db8:1::2', '2001:db8:1::2', '2001:db8:1::2', 'fd77:1::3'],
   },
+  {
+    title: 'ports of a container that has IPv6 alone follow its IPv6 route',
+    notDockerd: 'dockerd 20.10 has IPv4 in every network',
+    async see(world) {
+      await world.ok('network', 'create', '--ipv4=false', '--ipv6', '--subnet', 'fd77:1::/64', 'a');
+      await world.ok('network', 'create', '--ipv4=false', '--ipv6', '--subnet', 'fd77:2::/64', 'b');
+      await world.run('--name', 'one', '--network', 'a', '-p', '8087:80');
+      await world.serveTcp('one', 80, '::');
+      const reached = () => world.ask('neighbour', world.hostAddress6, 8087);
+      const seen = [await reached()];
+      await world.ok('network', 'connect', '--gw-priority', '3', 'b', 'one');
+      seen.push(await reached());
+      await world.ok('network', 'disconnect', 'a', 'one');
+      seen.push(await reached());
+      await world.ok('network', 'disconnect', 'b', 'one');
+      return [...seen, await reached()];
+    },
+    expected: ['2001:db8:1::2', '2001:db8:1::2', '2001:db8:1::2', 'refused'],
+  },
 ];
