@@ -38,7 +38,7 @@ export const managementCases: NetworkCase[] = [
       true,
       [
         'error while removing network: configuration network "settings" is in use',
-        'cannot create endpoint on configuration-only network',
+        'failed to set up container networking: cannot create endpoint on configuration-only network',
         'configuration network "nosuch" does not exist',
         'configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.',
         'user-specified configurations are not supported if the network depends on a configuration network',
@@ -59,7 +59,7 @@ export const managementCases: NetworkCase[] = [
           'network driver options are not supported if the network depends on a configuration network',
         ],
       ],
-      because: 'one text has another hyphen since',
+      because: 'one text has another hyphen since, one more words before it',
     },
   },
   {

@@ -10,6 +10,7 @@ async function answers(world: NetworkWorld, commands: readonly (readonly string[
       .replace(/^.*daemon: /, '')
       .replaceAll(/[0-9a-f]{64}/g, 'ID')
       .replaceAll(/"[0-9a-f]{12}"/g, '"ID"')
+      .replace(':\n', ': ')
       .split('\n')[0];
     said.push(`${code} ${text}`);
   }
@@ -91,8 +92,8 @@ export const membershipCases: NetworkCase[] = [
       '1 container sharing network namespace with another container or host cannot be connected to any other network',
       '1 container cannot be connected to multiple networks with one of the networks in private (none) mode',
       '1 container sharing network namespace with another container or host cannot be connected to any other network',
-      '1 network-scoped aliases are only supported for user-defined networks',
-      '1 user specified IP address is supported on user defined networks only',
+      '1 invalid endpoint settings: network-scoped aliases are only supported for user-defined networks',
+      '1 invalid endpoint settings: * user-specified IP address is supported on user-defined networks only',
       '1 container ID is not connected to network bridge',
       '1 network nosuch not found',
       '1 No such container: nosuch',
@@ -119,7 +120,7 @@ export const membershipCases: NetworkCase[] = [
         '0 ',
         '1 container ID is not connected to network app',
       ],
-      because: 'the text of one was another until 28',
+      because: 'the texts of two were others until 28',
     },
   },
   {
