@@ -79,6 +79,9 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     ...optional('hostAddress', text('ip')),
     ...optional('neighbours', given.get('icc') === false ? false : undefined),
     ...optional('masquerade', given.get('ip-masq') === false ? false : undefined),
+    ...optional('iptables', given.get('iptables') === false ? false : undefined),
+    ...optional('publishPolicy', parsePublishPolicy(text('publish-policy'))),
+    ...optional('acceptMark', parseMark(text('bridge-accept-fwmark'))),
     ...optional('mtu', parseNumber('mtu', text('mtu'))),
     ...(addressPools.length === 0 ? {} : { pools: addressPools }),
     ...(networkOptions.size === 0 ? {} : { networkOptions: Object.fromEntries(networkOptions) }),
@@ -221,6 +224,21 @@ function cgroupDriver(execOptions: readonly string[]): 'cgroupfs' | 'systemd' | 
 function parseStorageDriver(given: string | undefined): 'overlay2' | 'vfs' | undefined {
   if (given === undefined || given === 'overlay2' || given === 'vfs') return given;
   throw invalid(`error initializing graphdriver: driver not supported: ${given}`);
+}
+
+function parsePublishPolicy(given: string | undefined): 'engine' | 'host-firewall' | undefined {
+  if (given === undefined || given === 'engine' || given === 'host-firewall') return given;
+  throw invalid(`invalid publish policy: ${given}: must be engine or host-firewall`);
+}
+
+/** `0x1` or `0x1/0x3`, value and mask. */
+function parseMark(given: string | undefined): { value: string; mask: string } | undefined {
+  if (given === undefined) return undefined;
+  const found = /^(0x[0-9a-f]{1,8}|\d{1,10})(?:\/(0x[0-9a-f]{1,8}|\d{1,10}))?$/i.exec(given);
+  const [, value = '', mask = '0xffffffff'] = found ?? [];
+  if (found === null || Number(value) > 0xffffffff || Number(mask) > 0xffffffff)
+    throw invalid(`invalid firewall mark: ${given}`);
+  return { value, mask };
 }
 
 function parseNumber(name: string, given: string | undefined): number | undefined {

@@ -179,7 +179,21 @@ export const settings = [
   },
   { flag: 'userland-proxy', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
   { flag: 'experimental', kind: 'flag', help: 'Accepted, no effect', effect: false },
-  { flag: 'iptables', kind: 'flag', help: 'Accepted, no effect: rules are kept in nftables', effect: false },
+  {
+    flag: 'iptables',
+    kind: 'flag',
+    help: "Let containers' packets pass chains of iptables that drop what is forwarded (default true)",
+  },
+  {
+    flag: 'publish-policy',
+    kind: 'text',
+    help: 'Who lets packets reach published ports ("engine"|"host-firewall") (default "engine")',
+  },
+  {
+    flag: 'bridge-accept-fwmark',
+    kind: 'text',
+    help: 'Firewall mark ("0x1" or "0x1/0x3") of packets that bridge networks let pass',
+  },
   { flag: 'ip6tables', kind: 'flag', help: 'Accepted, no effect', effect: false },
   { flag: 'ip-forward', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
   { flag: 'storage-opt', key: 'storage-opts', kind: 'list', help: 'Accepted, no effect yet', effect: false },

@@ -29,6 +29,12 @@ export interface EngineOptions {
     neighbours?: boolean;
     /** False: they appear with their own addresses outside. */
     masquerade?: boolean;
+    /** False: iptables' chains are left alone, be it that they drop what containers send and receive. */
+    iptables?: boolean;
+    /** Who lets packets reach published ports: the engine (the default), or the host's own input chains as well. */
+    publishPolicy?: 'engine' | 'host-firewall';
+    /** Packets with this firewall mark pass, whatever the networks' rules say. */
+    acceptMark?: { value: string; mask: string };
     mtu?: number;
     pools?: readonly { base: string; size: number }[];
     /** Options of new networks that do not say otherwise, by driver. */

@@ -17,6 +17,7 @@ import { NetworkLives } from './network-lives.ts';
 import { NetworkTable } from './network-table.ts';
 import type { AttachRequest, Networks, Sandbox } from './networks.ts';
 import { Firewall } from './nftables/firewall.ts';
+import { ForeignForwarding } from './nftables/foreign-forwarding.ts';
 import { Nft } from './nftables/nft.ts';
 import { Parents } from './parent/parents.ts';
 import {
@@ -86,14 +87,24 @@ export class BridgeNetworks implements Networks {
     this.#ports = new PublishedPorts({
       allocator: new PortAllocator(syscall),
       firewall: this.#firewall,
+      isGated: options.publishPolicy === 'host-firewall',
       close: (descriptor) => syscall.close(descriptor),
       records: records.collection('network-ports'),
       forgetUdpFlows: (ports) => this.#netlink.forgetUdpFlows(ports),
       onFailure: (message) => this.#note(message),
     });
+    const foreign = new ForeignForwarding({
+      spawner: options.spawner,
+      netlink: this.#netlink,
+      isAllowed: options.iptables !== false,
+      note: (text) => this.#note(text),
+      onActive: () =>
+        void this.#bridges.applyFirewall().catch((error: unknown) => this.#note(errorMessage(error))),
+    });
     this.#bridges = new Bridges({
       netlink: this.#netlink,
       firewall: this.#firewall,
+      foreign,
       table: this.#table,
       options,
       forwardsInto: (networkId) => this.#ports.forwardsInto(networkId),
@@ -372,19 +383,11 @@ export class BridgeNetworks implements Networks {
   }
 
   async #bringUp(): Promise<void> {
-    const { name } = this.#bridges.openDefault();
+    this.#bridges.openDefault();
+    this.#bridges.openGate();
     this.#sandboxes.open();
     this.#lives.raiseAll();
     await this.#bridges.applyFirewall();
-    if (await this.#firewall.foreignForwardDrop()) {
-      const rule = (condition: string) => `iptables -I DOCKER-USER ${condition} -j ACCEPT`;
-      this.#note(
-        `another firewall on this machine (dockerd's, perhaps) drops forwarded packets by policy: containers on ` +
-          `${name} and other bridges of this engine reach each other and the outside, and are reached by published ` +
-          `ports, only after ${rule(`-i ${name}`)} and ` +
-          rule(`-o ${name} -m conntrack --ctstate RELATED,ESTABLISHED,DNAT`),
-      );
-    }
   }
 
   /** Published ports follow the default route of IPv4, where there is none that of IPv6. */

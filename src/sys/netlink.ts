@@ -1,6 +1,16 @@
-import type { FirewallElement, FirewallFamily, OffsetTranslation } from './netlink/nftables-message.ts';
+import type {
+  FirewallElement,
+  FirewallFamily,
+  ForwardChain,
+  OffsetTranslation,
+} from './netlink/nftables-message.ts';
 
-export type { FirewallElement, FirewallFamily, OffsetTranslation } from './netlink/nftables-message.ts';
+export type {
+  FirewallElement,
+  FirewallFamily,
+  ForwardChain,
+  OffsetTranslation,
+} from './netlink/nftables-message.ts';
 
 /** What a link is that stands on another, or on nothing. */
 export type LinkKind =
@@ -56,6 +66,8 @@ export interface Netlink {
     name: string,
     change: {
       up?: boolean;
+      /** False: link addresses are not asked for; packets go to the link's own. */
+      arp?: boolean;
       mtu?: number;
       mac?: string;
       newName?: string;
@@ -89,6 +101,8 @@ export interface Netlink {
    * has another value. Nothing is changed then.
    */
   changeFirewall(action: 'add' | 'delete', elements: readonly FirewallElement[]): void;
+  /** Chains of nftables (iptables' are, too) that drop forwarded packets which nothing in them accepts. */
+  droppingForwardChains(): ForwardChain[];
   /** Appends rules that translate ranges of ports to ranges under other numbers. */
   addOffsetTranslations(rules: readonly OffsetTranslation[]): void;
   /**

@@ -15,15 +15,23 @@ import type { BridgeRecord, EndpointRecord, NetworkRecord, PoolRecord } from '..
 import { addressesOf } from '../endpoint.ts';
 import type { NetworkTable } from '../network-table.ts';
 import type { Firewall } from '../nftables/firewall.ts';
+import type { ForeignForwarding } from '../nftables/foreign-forwarding.ts';
 import { guardElements, type GuardedPort } from '../nftables/guard.ts';
 import type { PortForward } from '../nftables/port-elements.ts';
 import type { Surroundings } from '../user-network.ts';
-import { tableName, type BridgeRules } from '../nftables/ruleset.ts';
+import { operatorTable, tableName, type BridgeRules } from '../nftables/ruleset.ts';
 import { egressMtu, ensureBridge, poolOf, takenSubnets, type AddressRequest } from './bridge-link.ts';
 import { BridgeNetwork } from './bridge-network.ts';
+import { ensureGate, gateOf, removeGate, type Gate } from './gate.ts';
 
 /** What the user said of the default network, and of networks at large. */
 export interface BridgesOptions {
+  /** Who lets packets reach published ports: the engine, or the host's input chains as well. Absent: the engine. */
+  publishPolicy?: 'engine' | 'host-firewall' | undefined;
+  /** dockerd's: false leaves iptables' chains alone, which may then drop what containers send and receive. */
+  iptables?: boolean | undefined;
+  /** dockerd's --bridge-accept-fwmark: packets that pass whatever networks' rules say. */
+  acceptMark?: { value: string; mask: string } | undefined;
   /** Stable over restarts: the unique local IPv6 prefix comes from it. */
   engineId?: string | undefined;
   bridge?: string | undefined;
@@ -63,11 +71,14 @@ export class Bridges {
   readonly #writing = new Map<string, Promise<void>>();
   /** Rules that a network's tables have when nobody took any. */
   readonly #ruleCounts = new Map<string, number>();
+  readonly #foreign: ForeignForwarding;
+  #gate: Gate | undefined;
   readonly #onReconnected: (endpoint: EndpointRecord | undefined) => void;
 
   constructor(parts: {
     netlink: Netlink;
     firewall: Firewall;
+    foreign: ForeignForwarding;
     table: NetworkTable;
     options: BridgesOptions;
     /** The published ports of a network. */
@@ -78,6 +89,7 @@ export class Bridges {
   }) {
     this.#netlink = parts.netlink;
     this.#firewall = parts.firewall;
+    this.#foreign = parts.foreign;
     this.#table = parts.table;
     this.#options = parts.options;
     this.#forwardsInto = parts.forwardsInto;
@@ -118,9 +130,26 @@ export class Bridges {
     for (const [networkId, { record }] of this.#open) {
       if (this.#table.endpointsOf({ id: networkId }).length > 0) continue;
       this.#removeLink(networkId, record.name);
-      await this.#firewall.remove(record.name);
+      await Promise.all([this.#firewall.remove(record.name), this.#foreign.close(record.name)]);
       this.#open.delete(networkId);
     }
+    if (this.#open.size === 0) removeGate(this.#netlink, gateOf(this.#table.find('bridge').id));
+    const name = this.#table.find('bridge').bridge?.name ?? '';
+    const operators = operatorTable(name);
+    if (this.#netlink.firewallTableExists(operators) && this.#netlink.firewallRuleCount(operators) === 0)
+      await this.#firewall.removeOperatorTable(name);
+  }
+
+  /** The links of the policy `host-firewall`, where it is chosen; not, where it was and is no more. */
+  openGate(): void {
+    const { id, bridge } = this.#table.find('bridge');
+    const gate = gateOf(id);
+    if (this.#options.publishPolicy !== 'host-firewall' || bridge === undefined) {
+      removeGate(this.#netlink, gate);
+      return;
+    }
+    ensureGate(this.#netlink, gate, bridge.name);
+    this.#gate = gate;
   }
 
   /** The default network, wherever the user or the machine leaves room for it. */
@@ -215,6 +244,7 @@ export class Bridges {
 
   /** Looks after what somebody took, and puts it back. (Our own changes are told as losses, too.) */
   repair({ tables, links, unknown }: NetworkLosses): void {
+    if (unknown || tables.has('filter')) void this.#foreign.look({ now: true });
     for (const [networkId, bridge] of this.#open) {
       const network = this.#table.network(networkId);
       if (network === undefined) continue;
@@ -254,7 +284,7 @@ export class Bridges {
     this.#table.remove(id);
     if (bridge === undefined) return;
     this.#removeLink(id, bridge.name);
-    await this.#firewall.remove(bridge.name);
+    await Promise.all([this.#firewall.remove(bridge.name), this.#foreign.close(bridge.name)]);
   }
 
   /** A bridge that the user made stays; only what carries our mark was made by us. */
@@ -266,6 +296,7 @@ export class Bridges {
   /** Somebody flushed the machine's rules (a firewall's restart does): ours are written again, in the background. */
   repairFirewall(network: NetworkRecord): void {
     const bridge = this.#open.get(network.id)?.record;
+    void this.#foreign.look();
     if (bridge === undefined || this.#writing.has(network.id)) return;
     if (!this.#netlink.firewallTableExists(tableName(bridge.name))) this.#writeAgain(network, bridge.name);
   }
@@ -294,8 +325,9 @@ export class Bridges {
   async writeFirewall(network: NetworkRecord): Promise<void> {
     const bridge = this.get(network);
     const { name } = bridge.record;
-    const written = this.#firewall
-      .apply(name, () => this.#rulesOf(network.id, bridge))
+    const written = this.#foreign
+      .open(name)
+      .then(() => this.#firewall.apply(name, () => this.#rulesOf(network.id, bridge)))
       .then(() => void this.#ruleCounts.set(network.id, this.#netlink.firewallRuleCount(tableName(name))))
       .finally(() => {
         if (this.#writing.get(network.id) === written) this.#writing.delete(network.id);
@@ -321,6 +353,10 @@ export class Bridges {
       ...(record.gatewayMode6 === undefined ? {} : { mode6: record.gatewayMode6 }),
       ...(record.sourceAddress4 === undefined ? {} : { sourceAddress4: record.sourceAddress4 }),
       ...(record.sourceAddress6 === undefined ? {} : { sourceAddress6: record.sourceAddress6 }),
+      ...(id === this.#table.find('bridge').id ? { isDefault: true } : {}),
+      ...(this.#gate === undefined ? {} : { gate: this.#gate }),
+      ...(this.#options.acceptMark === undefined ? {} : { acceptMark: this.#options.acceptMark }),
+      ...(this.#foreign.isActive ? { uplinks: defaultLinks(this.#netlink) } : {}),
       ...(record.trustedLinks === undefined ? {} : { trustedLinks: record.trustedLinks }),
       forwards: this.#forwardsInto(id),
       ports: this.#table.endpointsOf({ id }).flatMap((endpoint) => guardedPort(endpoint) ?? []),
@@ -358,6 +394,12 @@ function guardedPort(endpoint: EndpointRecord): GuardedPort | undefined {
   const { hostInterface, settings } = endpoint;
   if (hostInterface === undefined) return undefined;
   return { link: hostInterface, mac: settings.MacAddress, addresses: addressesOf(endpoint) };
+}
+
+/** Where packets to the world leave. */
+function defaultLinks(netlink: Netlink): string[] {
+  const routes = netlink.routes().filter(({ destination }) => destination === 'default');
+  return [...new Set(routes.flatMap(({ link }) => link ?? []))];
 }
 
 const ownerOf = (networkId: string): string => `coracle ${networkId}`;

@@ -93,21 +93,6 @@ test('Firewall.delete() takes out what is there, though other elements are gone'
   assert.throws(() => broken.firewall.delete('br-1', [element]), /EPERM|not permitted/);
 });
 
-test('Firewall.foreignForwardDrop() finds a forward hook that drops by policy', async () => {
-  const chains = (policy: string) =>
-    JSON.stringify({
-      nftables: [
-        { metainfo: { version: '1' } },
-        { chain: { family: 'ip', table: 'filter', name: 'FORWARD', hook: 'forward', policy } },
-        { chain: { family: 'ip', table: 'filter', name: 'DOCKER-USER' } },
-      ],
-    });
-  const asked = (stdout: string) => machine(() => ({ exitCode: 0, stdout })).firewall.foreignForwardDrop();
-  assert.equal(await asked(chains('drop')), true);
-  assert.equal(await asked(chains('accept')), false);
-  assert.equal(await machine(() => ({ exitCode: 1 })).firewall.foreignForwardDrop(), false);
-});
-
 test('Firewall puts what is asked for meanwhile into one transaction, and tells apart which failed', async () => {
   const { firewall, calls } = machine(({ stdin }) => ({ exitCode: stdin.includes('br_bad') ? 1 : 0 }));
   const results = await Promise.allSettled(

@@ -5,6 +5,7 @@ import type { Nft } from './nft.ts';
 import {
   guardTableCommands,
   offsetTranslations,
+  operatorTable,
   removeCommands,
   rulesetCommands,
   tableName,
@@ -80,8 +81,15 @@ export class Firewall {
 
   remove(bridge: string): Promise<void> {
     return this.#change(
-      () => removeCommands(bridge, 'inet') + (this.#guards ? removeCommands(bridge, 'bridge') : ''),
+      () =>
+        (['inet', 'ip', 'ip6'] as const).map((family) => removeCommands(bridge, family)).join('') +
+        (this.#guards ? removeCommands(bridge, 'bridge') : ''),
     );
+  }
+
+  /** Removes the operator's table, which has no rules any more. */
+  removeOperatorTable(bridge: string): Promise<void> {
+    return this.#change(() => `delete table inet ${operatorTable(bridge)}\n`);
   }
 
   /**
@@ -115,15 +123,6 @@ export class Firewall {
       if (!isGone(error)) throw error;
       this.#changeEach(bridge, 'delete', known);
     }
-  }
-
-  /** True when iptables' FORWARD chain drops what nothing in it accepts, as dockerd arranges. */
-  async foreignForwardDrop(): Promise<boolean> {
-    const json = await this.#nft.run(['-j', 'list', 'chains', 'ip'], '').catch(() => '{}');
-    const { nftables = [] } = JSON.parse(json) as {
-      nftables?: { chain?: { table: string; name: string; hook?: string; policy?: string } }[];
-    };
-    return nftables.some(({ chain }) => chain?.hook === 'forward' && chain.policy === 'drop');
   }
 
   #known(elements: readonly Element[]): readonly Element[] {

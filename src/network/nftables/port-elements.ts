@@ -29,42 +29,67 @@ interface Run {
   last: number;
 }
 
-/** The elements that stand for these ports: neighbouring ports are one, however many they are. */
-export function portElements(forwards: readonly PortForward[]): Element[] {
-  return runsOf(forwards).flatMap((run) => {
-    const { port, address } = run.first;
-    const family = address.includes(':') ? 6 : 4;
-    const maps = portMaps(family);
-    const protocol = protocolField(port.protocol);
-    const count = run.last - port.hostPort;
-    const open: Element = {
-      family: 'inet',
-      set: maps.open,
-      key: [addressField(address), protocol, portField(port.containerPort)],
-      lastPort: port.containerPort + count,
-    };
-    if (run.first.direct === true) return [open];
-    const isBound = port.hostAddress !== (family === 4 ? '0.0.0.0' : '::');
-    const host = isBound ? [addressField(port.hostAddress)] : [];
-    if (count === 0) {
-      return [
-        {
-          family: 'inet',
-          set: isBound ? maps.bound : maps.any,
-          key: [...host, protocol, portField(port.hostPort)],
-          value: [addressField(address), portField(port.containerPort)],
-        },
-      ];
-    }
-    return shiftedRanges(port.hostPort, run.last, port.containerPort).map((part) => ({
-      family: 'inet',
-      set: isBound ? maps.boundRange : maps.anyRange,
-      key: [...host, protocol, portField(part.first)],
-      lastPort: part.last,
-      value: [addressField(address), portField(part.low)],
-      lastValuePort: part.high,
-    }));
-  });
+/**
+ * The elements that stand for these ports: neighbouring ports are one, however many they are.
+ * @param isGated the host's own firewall is asked first: its packets are looked for in sets of their own
+ */
+export function portElements(forwards: readonly PortForward[], isGated = false): Element[] {
+  const runs = runsOf(forwards);
+  return runs.flatMap(translated).concat(isGated ? runs.flatMap(gated) : []);
+}
+
+function gated({ first, last }: Run): Element[] {
+  const { port, address, direct } = first;
+  // A packet to a loopback address comes from the host itself.
+  if (direct === true || /^127\.|^::1$/.test(port.hostAddress)) return [];
+  const isBound = port.hostAddress !== (address.includes(':') ? '::' : '0.0.0.0');
+  return [
+    {
+      family: address.includes(':') ? 'ip6' : 'ip',
+      set: isBound ? 'bound_published' : 'published',
+      key: [
+        ...(isBound ? [addressField(port.hostAddress)] : []),
+        protocolField(port.protocol),
+        portField(port.hostPort),
+      ],
+      lastPort: last,
+    },
+  ];
+}
+
+function translated(run: Run): Element[] {
+  const { port, address } = run.first;
+  const family = address.includes(':') ? 6 : 4;
+  const maps = portMaps(family);
+  const protocol = protocolField(port.protocol);
+  const count = run.last - port.hostPort;
+  const open: Element = {
+    family: 'inet',
+    set: maps.open,
+    key: [addressField(address), protocol, portField(port.containerPort)],
+    lastPort: port.containerPort + count,
+  };
+  if (run.first.direct === true) return [open];
+  const isBound = port.hostAddress !== (family === 4 ? '0.0.0.0' : '::');
+  const host = isBound ? [addressField(port.hostAddress)] : [];
+  if (count === 0) {
+    return [
+      {
+        family: 'inet',
+        set: isBound ? maps.bound : maps.any,
+        key: [...host, protocol, portField(port.hostPort)],
+        value: [addressField(address), portField(port.containerPort)],
+      },
+    ];
+  }
+  return shiftedRanges(port.hostPort, run.last, port.containerPort).map((part) => ({
+    family: 'inet',
+    set: isBound ? maps.boundRange : maps.anyRange,
+    key: [...host, protocol, portField(part.first)],
+    lastPort: part.last,
+    value: [addressField(address), portField(part.low)],
+    lastValuePort: part.high,
+  }));
 }
 
 /**

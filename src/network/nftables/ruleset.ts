@@ -1,7 +1,8 @@
-import type { OffsetTranslation } from '../../sys/index.ts';
+import type { FirewallFamily, OffsetTranslation } from '../../sys/index.ts';
 import type { GatewayMode } from '../network-records.ts';
 import { elementCommand } from './element.ts';
 import { guardCommands, guardElements, type GuardedPort } from './guard.ts';
+import type { Gate } from '../bridge/gate.ts';
 import { portElements, portMaps, type PortForward } from './port-elements.ts';
 
 /** What the firewall must know of one bridge network. */
@@ -23,6 +24,17 @@ export interface BridgeRules {
   sourceAddress6?: string;
   /** Links of the host from which published ports may be reached at containers' own addresses. */
   trustedLinks?: readonly string[];
+  /**
+   * Another firewall lets all packets of the bridge pass because we asked it to: those to other bridges of the machine but
+   * these (which lead to the world) are ours to keep away, unless they come by a published port. Absent: they are not.
+   */
+  uplinks?: readonly string[];
+  /** It is the engine's default network: the operator's table is there with it. */
+  isDefault?: boolean;
+  /** Packets for published ports come from outside by these links, when the host's firewall has let them in. */
+  gate?: Gate;
+  /** Packets with this mark pass, nft's `value` of `meta mark & mask`. */
+  acceptMark?: { value: string; mask: string };
   /** False: containers reach each other at linked ports alone. */
   neighbours?: boolean;
   /** What leads into its containers. */
@@ -64,20 +76,24 @@ export function rulesetCommands(rules: BridgeRules): string {
   const { bridge, internal = false } = rules;
   const families = familiesOf(rules);
   const table = `inet ${tableName(bridge)}`;
-  const elements = portElements(rules.forwards ?? []);
-  return `table ${table}
+  const { gate, acceptMark } = rules;
+  const entrance = gate === undefined ? '' : `iifname "${gate.in}" `;
+  const marked =
+    acceptMark === undefined ? '' : `    meta mark & ${acceptMark.mask} == ${acceptMark.value} accept\n`;
+  const elements = portElements(rules.forwards ?? [], rules.gate !== undefined);
+  return `${rules.isDefault === true ? operatorCommands(bridge) : ''}table ${table}
 delete table ${table}
 table ${table} {
 ${families.map(mapDeclarations).join('')}  chain published {
 ${families.map(translations).join('')}  }
   chain raw {
     type filter hook prerouting priority raw; policy accept;
-    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
+${marked}    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
 ${families.map((family) => directAccess(rules, family)).join('')}  }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
-    ip daddr != 127.0.0.0/8 fib daddr type local jump published
-    meta nfproto ipv6 fib daddr type local jump published
+    ${entrance}ip daddr != 127.0.0.0/8 fib daddr type local jump published
+    ${entrance}meta nfproto ipv6 fib daddr type local jump published
   }
   chain output {
     type nat hook output priority -100; policy accept;
@@ -85,7 +101,7 @@ ${families.map((family) => directAccess(rules, family)).join('')}  }
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
-${internal ? internalRules(bridge) : openRules(bridge, families)}  }
+${marked}${internal ? internalRules(bridge) : foreignBridges(rules) + openRules(bridge, families)}  }
   chain to_containers {
     ct state established,related accept
     iifname "${bridge}" accept
@@ -96,7 +112,45 @@ ${families.map(directlyReached).join('')}    drop
     type nat hook postrouting priority srcnat; policy accept;
 ${families.map((family) => sourceTranslations(rules, family)).join('')}  }
 }
-${elements.map((element) => elementCommand('add', tableName(bridge), element)).join('')}`;
+${families.map((family) => gateCommands(rules, family)).join('')}${elements.map((element) => elementCommand('add', tableName(bridge), element)).join('')}`;
+}
+
+/**
+ * Under the policy `host-firewall` a packet from outside is not translated when it comes: it goes the way of packets to
+ * the host itself, through all that the operator has in input chains, of nftables and iptables. What comes out is accepted;
+ * a copy is sent by a link that leads back to the host, and what comes by that link is translated.
+ */
+function gateCommands({ bridge, gate }: BridgeRules, { ip }: Family): string {
+  const table = `${ip} ${tableName(bridge)}`;
+  const fresh = removeCommands(bridge, ip);
+  if (gate === undefined) return fresh;
+  // Neither is looked for: the link asks for no link addresses.
+  const copy = `dup to ${ip === 'ip' ? '192.0.0.9' : 'fe80::1'} device "${gate.out}" drop`;
+  return `${fresh}table ${table} {
+  set published { type inet_proto . inet_service; flags interval; }
+  set bound_published { type ${ip === 'ip' ? 'ipv4_addr' : 'ipv6_addr'} . inet_proto . inet_service; flags interval; }
+  chain input {
+    type filter hook input priority 1000; policy accept;
+    iifname { "lo", "${gate.in}" } accept
+    ct state new meta l4proto . th dport @published ${copy}
+    ct state new ${ip} daddr . meta l4proto . th dport @bound_published ${copy}
+  }
+}
+`;
+}
+
+/** Chains for rules of the operator's own, which see packets before ours do; what is in them stays. */
+export function operatorCommands(bridge: string): string {
+  const table = `inet ${operatorTable(bridge)}`;
+  return `add table ${table}
+add chain ${table} prerouting { type filter hook prerouting priority -110; policy accept; }
+add chain ${table} forward { type filter hook forward priority -10; policy accept; }
+`;
+}
+
+/** Name of the table of the family `inet` that is the operator's, of the engine with this default bridge. */
+export function operatorTable(bridge: string): string {
+  return `operator_${bridge.replaceAll(/[^A-Za-z0-9_]/g, '_')}`;
 }
 
 /** The bridge's own table, in the family `bridge`: which packets may pass between its ports. */
@@ -119,7 +173,7 @@ export function offsetTranslations(bridge: string): OffsetTranslation[] {
 }
 
 /** Removes the tables; no error when they are not there. */
-export function removeCommands(bridge: string, family: 'inet' | 'bridge'): string {
+export function removeCommands(bridge: string, family: FirewallFamily): string {
   const table = `${family} ${tableName(bridge)}`;
   return `table ${table}\ndelete table ${table}\n`;
 }
@@ -177,6 +231,12 @@ function openRules(bridge: string, families: readonly Family[]): string {
   return `    oifname "${bridge}" jump to_containers
 ${foreign.map((rule) => `    iifname "${bridge}" ${rule}\n`).join('')}    iifname "${bridge}" accept
 `;
+}
+
+function foreignBridges({ bridge, uplinks }: BridgeRules): string {
+  if (uplinks === undefined) return '';
+  const links = [bridge, ...uplinks].map((name) => JSON.stringify(name)).join(', ');
+  return `    iifname "${bridge}" oifname != { ${links} } meta oifkind "bridge" ct state new ct status & dnat == 0 drop\n`;
 }
 
 const internalRules = (bridge: string): string => `    iifname "${bridge}" oifname "${bridge}" accept

@@ -32,6 +32,7 @@ export interface PublishedRecord extends PortTarget {
 export class PublishedPorts {
   readonly #allocator: PortAllocator;
   readonly #firewall: Firewall;
+  readonly #isGated: boolean;
   readonly #close: (descriptor: number) => void;
   readonly #collection: RecordCollection<PublishedRecord>;
   readonly #records = new Map<string, PublishedRecord>();
@@ -43,6 +44,8 @@ export class PublishedPorts {
   constructor(parts: {
     allocator: PortAllocator;
     firewall: Firewall;
+    /** The host's own firewall is asked first. */
+    isGated: boolean;
     close: (descriptor: number) => void;
     records: RecordCollection<PublishedRecord>;
     forgetUdpFlows: (ports: ReadonlySet<number>) => void;
@@ -51,6 +54,7 @@ export class PublishedPorts {
   }) {
     this.#allocator = parts.allocator;
     this.#firewall = parts.firewall;
+    this.#isGated = parts.isGated;
     this.#close = parts.close;
     this.#collection = parts.records;
     this.#forgetUdpFlows = parts.forgetUdpFlows;
@@ -88,7 +92,7 @@ export class PublishedPorts {
     try {
       this.#collection.put(containerId, record);
       this.#records.set(containerId, record);
-      this.#firewall.add(target.bridge, portElements(forwardsOf(record)));
+      this.#firewall.add(target.bridge, portElements(forwardsOf(record), this.#isGated));
       this.#redirectFlows(ports);
     } catch (error) {
       this.withdraw(containerId);
@@ -129,7 +133,7 @@ export class PublishedPorts {
     this.#records.set(containerId, moved);
     this.#collection.put(containerId, moved);
     try {
-      this.#firewall.add(moved.bridge, portElements(forwardsOf(moved)));
+      this.#firewall.add(moved.bridge, portElements(forwardsOf(moved), this.#isGated));
     } catch (error) {
       this.#onFailure(`cannot publish ports: ${errorMessage(error)}`);
     }
@@ -138,7 +142,7 @@ export class PublishedPorts {
 
   #shut(record: PublishedRecord): void {
     try {
-      this.#firewall.delete(record.bridge, portElements(forwardsOf(record)));
+      this.#firewall.delete(record.bridge, portElements(forwardsOf(record), this.#isGated));
     } catch (error) {
       this.#onFailure(`cannot withdraw ports: ${errorMessage(error)}`);
     }

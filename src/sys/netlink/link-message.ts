@@ -54,6 +54,7 @@ const ipvlanFlags = { bridge: 0, private: 1, vepa: 2 } as const;
 const AF_BRIDGE = 7;
 const NLA_F_NESTED = 0x8000;
 const IFF_UP = 1;
+const IFF_NOARP = 0x80;
 /** RTEXT_FILTER_SKIP_STATS: counters are most of an answer. */
 const SKIP_STATS = 1 << 3;
 /** IFNAMSIZ less the NUL. */
@@ -159,6 +160,7 @@ export function setLinkMessage(
   index: number,
   change: {
     up?: boolean;
+    arp?: boolean;
     mtu?: number;
     mac?: string;
     newName?: string;
@@ -166,7 +168,10 @@ export function setLinkMessage(
     alias?: string;
   },
 ): MessageWriter {
-  const flags = change.up === undefined ? {} : { flags: change.up ? IFF_UP : 0, change: IFF_UP };
+  const flags = {
+    flags: (change.up === true ? IFF_UP : 0) | (change.arp === false ? IFF_NOARP : 0),
+    change: (change.up === undefined ? 0 : IFF_UP) | (change.arp === undefined ? 0 : IFF_NOARP),
+  };
   const writer = new MessageWriter(rtm.newLink, requestFlags.change).linkHeader({ index, ...flags });
   if (change.mtu !== undefined) writer.uint32(ifla.mtu, change.mtu);
   if (change.mac !== undefined) writer.attribute(ifla.address, parseMac(change.mac));

@@ -27,13 +27,16 @@ import type { Message, MessageWriter } from './message.ts';
 import { NetlinkSocket, netlinkProtocol } from './netlink-socket.ts';
 import {
   batchMessages,
+  dumpChainsMessage,
   elementMessage,
   dumpRulesMessage,
   getTableMessage,
   NEW_RULE,
   offsetTranslationMessage,
+  readDroppingForwardChain,
   type FirewallElement,
   type FirewallFamily,
+  type ForwardChain,
   type OffsetTranslation,
 } from './nftables-message.ts';
 
@@ -215,6 +218,15 @@ class LinuxNetlink implements Netlink {
 
   changeFirewall(action: 'add' | 'delete', elements: readonly FirewallElement[]): void {
     this.#transact(elements, (one) => elementMessage(action, one), `${action} elements`);
+  }
+
+  droppingForwardChains(): ForwardChain[] {
+    const chains: ForwardChain[] = [];
+    this.#openNetfilter().request(dumpChainsMessage(), 'list chains', '', (message) => {
+      const chain = readDroppingForwardChain(message);
+      if (chain !== undefined) chains.push(chain);
+    });
+    return chains;
   }
 
   addOffsetTranslations(rules: readonly OffsetTranslation[]): void {

@@ -1,4 +1,4 @@
-import { MessageWriter } from './message.ts';
+import { MessageWriter, attributeText, readAttributes, type Message } from './message.ts';
 import { requestFlags } from './link-message.ts';
 
 /** linux/netfilter/nfnetlink.h, nf_tables.h. */
@@ -6,11 +6,13 @@ const SUBSYSTEM = 10 << 8;
 const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;
 const GET_TABLE = SUBSYSTEM | 1;
+const NEW_CHAIN = SUBSYSTEM | 3;
+const GET_CHAIN = SUBSYSTEM | 4;
 export const NEW_RULE = SUBSYSTEM | 6;
 const GET_RULE = SUBSYSTEM | 7;
 const NEW_ELEMENTS = SUBSYSTEM | 12;
 const DELETE_ELEMENTS = SUBSYSTEM | 14;
-const families = { inet: 1, bridge: 7 } as const;
+const families = { inet: 1, ip: 2, bridge: 7, ip6: 10 } as const;
 const NFTA_TABLE_NAME = 1;
 const NFTA_LIST_ELEM = 1;
 const NFTA_DATA_VALUE = 1;
@@ -18,6 +20,10 @@ const elements = { table: 1, set: 2, list: 3 } as const;
 const element = { key: 1, data: 2, keyEnd: 10 } as const;
 const rule = { table: 1, chain: 2, expressions: 4 } as const;
 const expression = { name: 1, data: 2 } as const;
+const chain = { table: 1, name: 3, hook: 4, policy: 5, hookNumber: 1 } as const;
+const NF_INET_FORWARD = 2;
+const NF_DROP = 0;
+const familyNames: Readonly<Record<number, string>> = { 1: 'inet', 2: 'ip', 10: 'ip6' };
 const REQUEST = 0x1;
 
 export type FirewallFamily = keyof typeof families;
@@ -45,6 +51,34 @@ export function getTableMessage(name: string, family: FirewallFamily): MessageWr
 /** Asks for all rules of the tables with this name, whatever their family. */
 export function dumpRulesMessage(table: string): MessageWriter {
   return new MessageWriter(GET_RULE, requestFlags.dump).header([0, 0, 0, 0]).text(rule.table, table);
+}
+
+/** A chain that sees what the machine forwards. */
+export interface ForwardChain {
+  /** nft's word: `ip`, `ip6`, `inet`. */
+  family: string;
+  table: string;
+  chain: string;
+}
+
+export function dumpChainsMessage(): MessageWriter {
+  return new MessageWriter(GET_CHAIN, requestFlags.dump).header([0, 0, 0, 0]);
+}
+
+/** A chain of the answer that drops what nothing in it accepts; undefined for others. */
+export function readDroppingForwardChain({ type, payload }: Message): ForwardChain | undefined {
+  const family = familyNames[payload[0] ?? 0];
+  if (type !== NEW_CHAIN || family === undefined) return undefined;
+  const attributes = readAttributes(payload, 4);
+  const hook = attributes.get(chain.hook);
+  const number = hook === undefined ? undefined : readAttributes(hook).get(chain.hookNumber);
+  const policy = attributes.get(chain.policy);
+  if (number?.readUInt32BE(0) !== NF_INET_FORWARD || policy?.readUInt32BE(0) !== NF_DROP) return undefined;
+  return {
+    family,
+    table: attributeText(attributes.get(chain.table)) ?? '',
+    chain: attributeText(attributes.get(chain.name)) ?? '',
+  };
 }
 
 /** What stands around the messages of one transaction. */

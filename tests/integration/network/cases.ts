@@ -1,4 +1,5 @@
 import type { NetworkCase } from './case.ts';
+import { firewallCases } from './firewall-cases.ts';
 import { gatewayCases } from './gateway-cases.ts';
 import { ipv6Cases } from './ipv6-cases.ts';
 import { isolationCases } from './isolation-cases.ts';
@@ -17,6 +18,7 @@ export const networkCases: readonly NetworkCase[] = [
   ...publishedCases,
   ...portCases,
   ...isolationCases,
+  ...firewallCases,
   ...userNetworkCases,
   ...ipv6Cases,
   ...optionCases,
