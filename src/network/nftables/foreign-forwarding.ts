@@ -3,7 +3,7 @@ import { errorMessage } from '../../errors/index.ts';
 import type { ForwardChain, Netlink, ProcessSpawner } from '../../sys/index.ts';
 
 const directories = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin'];
-/** Whoever looks is asked for at most so often: attach() does for every container. */
+/** It is looked at most so often: attach() asks for it with every container. */
 const LOOK_INTERVAL_MS = 1000;
 
 /** One of the machine's two iptables for one family, and which rules it has. */
@@ -33,6 +33,7 @@ export class ForeignForwarding {
   /** Bridges that ways are to be open for. */
   readonly #bridges = new Set<string>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #later: NodeJS.Timeout | undefined;
   #isActive = false;
   /** One at a time: places in the chain are numbers. */
   #work: Promise<void> = Promise.resolve();
@@ -69,6 +70,7 @@ export class ForeignForwarding {
   /** The opposite. */
   async close(bridge: string): Promise<void> {
     this.#bridges.delete(bridge);
+    if (this.#bridges.size === 0) clearTimeout(this.#later);
     if (!this.#isActive) return;
     await this.#do((tool, rules) =>
       this.#restore(tool, rules.filter((rule) => markedBridge(rule) === bridge).map(deletion)),
@@ -81,7 +83,13 @@ export class ForeignForwarding {
    */
   async look(options: { now?: boolean } = {}): Promise<void> {
     const nowMs = performance.now();
-    if (options.now !== true && nowMs - this.#lookedAtMs < LOOK_INTERVAL_MS) return;
+    const sinceMs = nowMs - this.#lookedAtMs;
+    if (options.now !== true && sinceMs < LOOK_INTERVAL_MS) {
+      this.#later ??= setTimeout(() => void this.look({ now: true }), LOOK_INTERVAL_MS - sinceMs).unref();
+      return;
+    }
+    clearTimeout(this.#later);
+    this.#later = undefined;
     this.#lookedAtMs = nowMs;
     const chains = this.#netlink.droppingForwardChains();
     const foreign = chains.filter((chain) => !isIptables(chain));
