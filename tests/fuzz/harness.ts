@@ -1,17 +1,17 @@
-import { isEngineError } from '../../src/errors/index.ts';
+import { isEngineError, type EngineError } from '../../src/errors/index.ts';
 import { ArchiveDoors, tarDoors, type Door } from '../fixtures/archive-doors.ts';
-import { hostileTexts, randomImage, randomTar, wrapped } from './inputs.ts';
+import { hostileTexts, randomArchive, randomImage, randomTar, wrapped, type Texts } from './inputs.ts';
 import { Random } from './random.ts';
 
 /** One case may take so long on a busy machine. */
 const slowMs = 30_000;
-const doors: readonly Door[] = ['load', 'load', ...tarDoors];
+const doors = ['load', 'load', 'registry', ...tarDoors] as const;
 /** What a broken or hostile archive may be answered with. */
 const clearKinds = new Set(['invalid-parameter', 'data-loss', 'not-found', 'not-implemented']);
 
 /** What a case came to; `wrong` says what must not be. */
 export interface Outcome {
-  door: Door;
+  door: (typeof doors)[number];
   result: 'done' | 'refused' | 'wrong';
   text: string;
 }
@@ -36,14 +36,14 @@ export class FuzzHarness implements AsyncDisposable {
   async run(seed: number): Promise<Outcome> {
     const random = new Random(seed);
     const door = random.pick(doors);
-    const input = await this.#input(random, door);
+    const feed = await this.#feed(random, door);
     const begun = performance.now();
-    const outcome = await this.#doors.take(door, input).then(
+    const outcome = await feed().then(
       (): Outcome => ({ door, result: 'done', text: '' }),
       (error: unknown): Outcome => {
         // Archives here have no Dockerfile, which is looked for when all is unpacked.
         const isDone = isEngineError(error) && error.code === 'no-dockerfile';
-        const isClear = isEngineError(error) && clearKinds.has(error.kind) && error.message !== '';
+        const isClear = isEngineError(error) && isClearKind(error) && error.message !== '';
         return { door, result: isDone ? 'done' : isClear ? 'refused' : 'wrong', text: describe(error) };
       },
     );
@@ -53,14 +53,30 @@ export class FuzzHarness implements AsyncDisposable {
     return wrong.length === 0 ? outcome : { door, result: 'wrong', text: wrong.join('; ') };
   }
 
-  async #input(random: Random, door: Door): Promise<Buffer> {
+  /** Makes the case up, and gives what is to be tried. */
+  async #feed(random: Random, door: Outcome['door']): Promise<() => Promise<void>> {
     const texts = hostileTexts(this.#doors.outside);
-    if (door === 'load') return await randomImage(random, texts);
+    if (door === 'registry') {
+      const { blobs, topBytes } = await randomImage(random, texts);
+      const mediaType = `application/vnd.oci.image.${random.pick(['manifest', 'index'])}.v1+json`;
+      return async () => await this.#doors.pullBlobs(blobs, topBytes, mediaType);
+    }
+    const input = await this.#input(random, texts, door);
+    return async () => await this.#doors.take(door, input);
+  }
+
+  async #input(random: Random, texts: Texts, door: Door): Promise<Buffer> {
+    if (door === 'load') return await randomArchive(random, texts);
     const tar = await randomTar(random, texts);
     // Layers have their digests, and are whole therefore.
     if (door === 'layer' || door === 'pull') return tar;
     return wrapped(random, tar, await randomTar(random, texts));
   }
+}
+
+/** What a registry and the way to it did wrong is passed on, as Docker does, as an internal error. */
+function isClearKind(error: EngineError): boolean {
+  return clearKinds.has(error.kind) || isEngineError(error.cause);
 }
 
 function describe(error: unknown): string {

@@ -87,55 +87,78 @@ async function tarOfFiles(files: ReadonlyMap<string, Buffer>): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(writeTar(members)));
 }
 
-/** An image archive as docker-archive, OCI layout or both, its documents spoiled before they get their digests. */
-export async function randomImage(random: Random, texts: Texts): Promise<Buffer> {
-  const files = new Map<string, Buffer>();
-  const spoil = (value: unknown): unknown =>
-    random.once(8) ? mutateJson(random, value, texts.names) : value;
+/** An image in parts, its documents spoiled before they get their digests. */
+export interface RandomImage {
+  /** All blobs, documents among them. */
+  blobs: readonly Buffer[];
+  layers: readonly Buffer[];
+  config: Buffer;
+  /** Descriptor of the manifest or index, and its bytes. */
+  top: object;
+  topBytes: Buffer;
+}
+
+function spoiled(random: Random, texts: Texts, value: unknown): unknown {
+  return random.once(8) ? mutateJson(random, value, texts.names) : value;
+}
+
+function document(random: Random, texts: Texts, value: unknown): Buffer {
+  const bytes = Buffer.from(JSON.stringify(spoiled(random, texts, value)) ?? '');
+  return random.once(20) ? mutateBytes(random, bytes, bytes) : bytes;
+}
+
+export async function randomImage(random: Random, texts: Texts): Promise<RandomImage> {
+  const blobs: Buffer[] = [];
+  const type = (name: string): string => `application/vnd.oci.image.${name}`;
   const blob = (bytes: Buffer, mediaType: string): object => {
-    const digest = digestOf(bytes);
-    files.set(`blobs/sha256/${digestHex(digest)}`, bytes);
-    return spoil({ mediaType, digest, size: bytes.length }) as object;
+    blobs.push(bytes);
+    const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
+    return spoiled(random, texts, descriptor) as object;
   };
-  const json = (value: unknown): Buffer => {
-    const bytes = Buffer.from(JSON.stringify(spoil(value)) ?? '');
-    return random.once(20) ? mutateBytes(random, bytes, bytes) : bytes;
-  };
-  const layers = await Promise.all(
+  const plain = await Promise.all(
     Array.from({ length: random.int(4) }, async () => await randomTar(random, texts)),
   );
-  const packed = layers.map((layer) => wrapped(random, layer, layer));
-  const config = json({
+  const layers = plain.map((layer) => wrapped(random, layer, layer));
+  const config = document(random, texts, {
     architecture: 'amd64',
     os: 'linux',
     config: { Cmd: ['sh'], Labels: { a: 'b' }, Volumes: { '/v': {} }, Env: ['A=b'] },
-    rootfs: { type: 'layers', diff_ids: layers.map((layer) => digestOf(layer)) },
-    history: layers.map(() => ({ created_by: 'x' })),
+    rootfs: { type: 'layers', diff_ids: plain.map((layer) => digestOf(layer)) },
+    history: plain.map(() => ({ created_by: 'x' })),
   });
-  const type = (name: string): string => `application/vnd.oci.image.${name}`;
-  const manifest = json({
+  let topBytes = document(random, texts, {
     schemaVersion: 2,
     mediaType: type('manifest.v1+json'),
     config: blob(config, type('config.v1+json')),
-    layers: packed.map((layer) => blob(layer, type('layer.v1.tar'))),
+    layers: layers.map((layer) => blob(layer, type('layer.v1.tar'))),
   });
-  let top = blob(manifest, type('manifest.v1+json'));
+  let top = blob(topBytes, type('manifest.v1+json'));
   for (let nested = random.once(3) ? random.int(12) : 0; nested > 0; nested -= 1) {
-    top = blob(json({ schemaVersion: 2, manifests: [top, top] }), type('index.v1+json'));
+    topBytes = document(random, texts, { schemaVersion: 2, manifests: [top, top] });
+    top = blob(topBytes, type('index.v1+json'));
   }
+  return { blobs, layers, config, top, topBytes };
+}
+
+/** An image archive as docker-archive, OCI layout or both. */
+export async function randomArchive(random: Random, texts: Texts): Promise<Buffer> {
+  const { blobs, layers, config, top } = await randomImage(random, texts);
+  const files = new Map(blobs.map((bytes) => [`blobs/sha256/${digestHex(digestOf(bytes))}`, bytes]));
   const annotations = { 'io.containerd.image.name': 'docker.io/library/fuzz:1' };
   const withDocker = random.once(2);
   if (!withDocker || random.once(2)) {
+    const index = { schemaVersion: 2, manifests: [{ ...top, annotations }] };
     files.set('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
-    files.set('index.json', json({ schemaVersion: 2, manifests: [{ ...top, annotations }] }));
+    files.set('index.json', document(random, texts, index));
   }
   if (withDocker) {
-    const paths = packed.map((layer, index) => {
+    const paths = layers.map((layer, index) => {
       files.set(`${index}/layer.tar`, layer);
       return `${index}/layer.tar`;
     });
+    const item = { Config: 'config.json', RepoTags: ['fuzz:1'], Layers: paths };
     files.set('config.json', config);
-    files.set('manifest.json', json([{ Config: 'config.json', RepoTags: ['fuzz:1'], Layers: paths }]));
+    files.set('manifest.json', document(random, texts, [item]));
   }
   const archive = await tarOfFiles(files);
   return wrapped(random, random.once(4) ? mutateTar(random, archive, texts.names) : archive, archive);
