@@ -138,15 +138,17 @@ test('CVE-2014-9357, CVE-2026-41567: an archive is never decompressed by a progr
       );
       assert.equal(out, 'content\n', program);
     }
-    writeFileSync(join(host, 'Dockerfile'), 'FROM trojan:1\nADD a.tar.xz /added/\n');
-    execFileSync('sh', [
-      '-c',
-      `tar -C ${tmpdir()} -c ${archive.slice(tmpdir().length + 1)} | xz -c > ${host}/a.tar.xz`,
-    ]);
-    const built = target.sh(
-      `docker commit trojan trojan:1 >/dev/null; DOCKER_BUILDKIT=0 docker build -t trojan:2 ${host} 2>&1`,
-    );
-    assert.match(built, /Successfully built/);
+    if (programs.includes('xz')) {
+      writeFileSync(join(host, 'Dockerfile'), 'FROM trojan:1\nADD a.tar.xz /added/\n');
+      execFileSync('sh', [
+        '-c',
+        `tar -C ${tmpdir()} -c ${archive.slice(tmpdir().length + 1)} | xz -c > ${host}/a.tar.xz`,
+      ]);
+      const built = target.sh(
+        `docker commit trojan trojan:1 >/dev/null; DOCKER_BUILDKIT=0 docker build -t trojan:2 ${host} 2>&1`,
+      );
+      assert.match(built, /Successfully built/);
+    }
     assert.ok(!existsSync(marker));
   } finally {
     target.sh('docker rm -f trojan');
