@@ -62,7 +62,7 @@ export function apiRoutes(engine: EngineServices, options: ApiOptions): Route[] 
     ...networkRoutes(engine.networks, engine.containers),
     ...eventRoutes(engine.events, listeners),
     ...buildRoutes(engine.builder),
-    ...extensionRoutes(engine.images),
+    ...extensionRoutes(engine),
     ...refusedRoutes(),
   ];
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { apiRoutes, closeApiServer, createApiServer, type ApiOptions } from '../api/index.ts';
-import { Engine } from '../engine/index.ts';
+import { LocalEngine, announceDaemon } from '../engine/index.ts';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import { mergeSettings, readConfigFile } from './config-file.ts';
 import { parseFlags } from './flags.ts';
@@ -87,7 +87,7 @@ async function run(options: DaemonOptions, configuration: Configuration): Promis
   });
   await using undo = new AsyncDisposableStack();
   if (options.pidFile !== undefined) undo.use(writePidFile(options.pidFile));
-  const engine = await Engine.open({
+  const engine = await LocalEngine.open({
     ...options.engine,
     onLog: (level, message) => log.write(level, message),
   });
@@ -118,6 +118,8 @@ async function run(options: DaemonOptions, configuration: Configuration): Promis
     },
   });
   undo.defer(async () => void (await Promise.all(servers.map(closeApiServer))));
+  const local = options.hosts.find((host) => host.kind === 'unix');
+  if (local !== undefined) undo.use(announceDaemon(engine.facts().dataRoot, local.path));
   const reload = (): void => reloadConfiguration(configuration, api, engine, log);
   process.on('SIGHUP', reload);
   undo.defer(() => void process.removeListener('SIGHUP', reload));
@@ -164,7 +166,7 @@ function apiOptions(options: DaemonOptions): ApiOptions {
 function reloadConfiguration(
   configuration: Configuration,
   api: ApiOptions,
-  engine: Engine,
+  engine: LocalEngine,
   log: DaemonLog,
 ): void {
   log.info(`Got signal to reload configuration, reloading from: ${configuration.path}`);

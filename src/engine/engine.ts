@@ -37,7 +37,7 @@ export interface EngineFacts {
   startedAt: string;
 }
 
-/** The embeddable engine: the same interface in-process and, when a daemon holds the root, through its socket. */
+/** The rooms of an engine in this process. */
 export interface EngineServices {
   readonly containers: Containers;
   readonly images: Images;

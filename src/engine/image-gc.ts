@@ -4,6 +4,7 @@ import type { EventBus } from '../events/index.ts';
 import { errorMessage } from '../errors/index.ts';
 import type { ImageGcPolicy, Images } from '../images/index.ts';
 import type { EngineOptions } from './options.ts';
+import { imageUsers } from './image-users.ts';
 
 /** After an image came, so that several that come together are looked at once. */
 const settleMs = 2000;
@@ -66,11 +67,7 @@ export class ImageGc implements AsyncDisposable {
       const { removed, spaceReclaimedBytes } = await images.collect({
         policy: this.#policy,
         // Asked anew each time: containers come and go meanwhile.
-        usedBy: (id) =>
-          containers
-            .list({ all: true })
-            .filter((record) => record.imageId === id)
-            .map((record) => ({ id: record.id, running: record.state.status === 'running' })),
+        usedBy: (id) => imageUsers(containers, id),
         async fileSystem() {
           const { bsize, blocks, bfree, bavail } = await statfs(dataRoot);
           const used = blocks - bfree;

@@ -1,5 +1,12 @@
 export type * from './engine.ts';
-export type { EngineOptions } from './options.ts';
-export { Engine } from './open-engine.ts';
+export type * from './library.ts';
+export { announceDaemon } from './daemon-address.ts';
 export { containerCreate, type ContainerRequest } from './container-request.ts';
+export { imageUsers } from './image-users.ts';
+export { libraryOf } from './library.ts';
+export { LocalEngine } from './local-engine.ts';
+export { Engine } from './open-engine.ts';
+export type { EngineOptions } from './options.ts';
+export { libraryPath } from './remote/connect-library.ts';
+export { serveLibrary } from './remote/serve-library.ts';
 export type { RunRequest, RunResult } from './run.ts';

@@ -2,6 +2,9 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { EngineError } from '../errors/index.ts';
 import type { Syscall } from '../sys/index.ts';
 
+/** Code of the error for a root that another process holds. */
+export const rootInUse = 'root-in-use';
+
 /**
  * Takes a data root for this process alone; the kernel lets go of it when the process ends, however it ends.
  * @throws {EngineError} `unavailable` when another engine holds it
@@ -12,7 +15,7 @@ export function lockRoot(syscall: Syscall, dataRoot: string): Disposable {
   if (!syscall.tryLock(fd)) {
     closeSync(fd);
     throw new EngineError('unavailable', `Cannot open ${dataRoot}: another engine is using it`, {
-      code: 'root-in-use',
+      code: rootInUse,
     });
   }
   return { [Symbol.dispose]: () => closeSync(fd) };

@@ -1,5 +1,5 @@
-import type { Containers } from '../containers/index.ts';
 import { EngineError } from '../errors/index.ts';
+import type { LibraryContainers } from './library.ts';
 import { containerCreate, type ContainerRequest } from './container-request.ts';
 
 export interface RunRequest extends ContainerRequest {
@@ -21,7 +21,7 @@ export interface RunResult {
  * Runs a container to its end, collects what it wrote, and removes it with its anonymous volumes.
  * @throws {EngineError} what create and start throw; `cancelled` when aborted; `invalid-parameter` for too much output
  */
-export async function runContainer(containers: Containers, request: RunRequest): Promise<RunResult> {
+export async function runContainer(containers: LibraryContainers, request: RunRequest): Promise<RunResult> {
   const { signal, input, maxOutputBytes = 64 * 1024 * 1024 } = request;
   const hasInput = input !== undefined;
   const create = containerCreate(request);
@@ -53,7 +53,7 @@ export async function runContainer(containers: Containers, request: RunRequest):
     };
     session.onEnd = () => ended.resolve();
     session.begin();
-    const wait = containers.wait(id, 'next-exit');
+    const wait = await containers.wait(id, 'next-exit');
     try {
       await containers.start(id);
     } catch (error) {
@@ -61,6 +61,7 @@ export async function runContainer(containers: Containers, request: RunRequest):
       session.close();
       throw error;
     }
+    if (signal?.aborted === true) kill();
     signal?.addEventListener('abort', kill, { once: true });
     if (hasInput) {
       // A container that ends without reading its input is no error.

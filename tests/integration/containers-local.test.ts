@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ContainerCreate } from '../../src/containers/index.ts';
 import { testConfig, testHostConfig } from '../../src/containers/test-doubles.ts';
-import { Engine } from '../../src/engine/index.ts';
+import { LocalEngine } from '../../src/engine/index.ts';
 import type { ContainerConfig, HostConfig } from '../../src/spec/index.ts';
 import { writeBusyboxTree } from '../fixtures/busybox-tree.ts';
 
@@ -15,8 +15,8 @@ const directory = mkdtempSync(join(tmpdir(), 'containers-'));
 const image = 'containers-test:busybox';
 const tick = (ms = 10): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function open(): Promise<Engine> {
-  return Engine.open({
+function open(): Promise<LocalEngine> {
+  return LocalEngine.open({
     dataRoot: join(directory, 'data'),
     execRoot: join(directory, 'run'),
     bridge: { name: `cort${process.pid.toString(36)}`.slice(0, 14) },
@@ -29,7 +29,7 @@ function open(): Promise<Engine> {
 const errors: string[] = [];
 
 describe('LocalContainers on the real rooms', () => {
-  let engine: Engine;
+  let engine: LocalEngine;
 
   before(async () => {
     engine = await open();

@@ -1,11 +1,24 @@
-import type { Images } from '../../images/index.ts';
+import { libraryOf, libraryPath, serveLibrary, type EngineServices } from '../../engine/index.ts';
 import { ProgressStream } from '../progress-stream.ts';
 import { text } from '../query.ts';
 import { route, type Route } from '../route.ts';
+import { writeHijackHead } from './container-streams.ts';
 
 /** What Docker's API does not have, under /coracle. @see docs/dev/extensions.md */
-export function extensionRoutes(images: Pick<Images, 'bootstrap'>): Route[] {
+export function extensionRoutes(engine: EngineServices): Route[] {
+  const library = libraryOf(engine);
   return [
+    route({
+      method: 'POST',
+      path: libraryPath,
+      operation: '(EngineCall)',
+      upgrades: true,
+      query: {},
+      handle(exchange) {
+        serveLibrary(library, writeHijackHead(exchange, false));
+        return Promise.resolve();
+      },
+    }),
     route({
       method: 'POST',
       path: '/coracle/images/bootstrap',
@@ -14,7 +27,7 @@ export function extensionRoutes(images: Pick<Images, 'bootstrap'>): Route[] {
       async handle(exchange, query) {
         const output = new ProgressStream(exchange);
         await output.run(async () => {
-          const image = await images.bootstrap(query.name, {
+          const image = await engine.images.bootstrap(query.name, {
             signal: exchange.signal,
             onProgress: (line) => output.write({ stream: line.endsWith('\n') ? line : `${line}\n` }),
           });

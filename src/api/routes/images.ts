@@ -1,5 +1,6 @@
 import { EngineError } from '../../errors/index.ts';
-import type { Containers, ContainerRecord, Filters } from '../../containers/index.ts';
+import type { Containers, Filters } from '../../containers/index.ts';
+import { imageUsers } from '../../engine/index.ts';
 import type { Image, Images } from '../../images/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { checkFilters } from '../filters.ts';
@@ -120,16 +121,6 @@ export function imageRoutes(backend: ImageBackend): Route[] {
   ];
 }
 
-function imageUsers(
-  containers: ImageBackend['containers'],
-  imageId: string,
-): { id: string; running: boolean }[] {
-  return containers
-    .list({ all: true })
-    .filter((record) => record.imageId === imageId)
-    .map((record) => ({ id: record.id, running: runs(record) }));
-}
-
 interface ListQuery {
   all: boolean;
   filters: Filters;
@@ -214,10 +205,6 @@ async function manifests(
 function withoutIntermediate(all: readonly Image[]): Image[] {
   const parents = new Set(all.map((image) => image.parent));
   return all.filter(({ id, tags, digests }) => tags.length + digests.length > 0 || !parents.has(id));
-}
-
-function runs(record: ContainerRecord): boolean {
-  return ['running', 'paused', 'restarting'].includes(record.state.status);
 }
 
 /** Removes what no tag names and no container uses; with `dangling=false` also unused tagged images. */
