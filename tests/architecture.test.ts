@@ -19,6 +19,7 @@ const heights: Record<string, number> = {
   runtime: 4,
   network: 4,
   volumes: 4,
+  client: 4,
   images: 5,
   containers: 6,
   builder: 6,
