@@ -69,7 +69,13 @@ export interface LinkedNetwork {
 export function configureLink(
   inside: Netlink,
   request: ConnectRequest,
-  link: { mac: string | undefined; given: GivenAddresses; routes: DefaultRoutes },
+  link: {
+    mac: string | undefined;
+    given: GivenAddresses;
+    routes: DefaultRoutes;
+    /** The engine says where packets go; nobody on the network does. */
+    refusesRouters: boolean;
+  },
 ): void {
   const { interface: name } = request;
   const given = Object.values(link.given);
@@ -77,7 +83,10 @@ export function configureLink(
     ...given.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
     ...request.linkLocal.map((address) => `${address}/${address.includes(':') ? 64 : 16}`),
   ];
-  if (addresses.some((address) => address.includes(':'))) setIpv6(name, true);
+  if (addresses.some((address) => address.includes(':'))) {
+    setIpv6(name, true);
+    if (link.refusesRouters) refuseRouterAdvertisements(name);
+  }
   for (const sysctl of request.sysctls) setLinkSysctl(name, sysctl);
   inside.setLink(name, link.mac === undefined ? { up: true } : { mac: link.mac, up: true });
   for (const address of addresses) inside.addAddress(name, address);
@@ -109,6 +118,11 @@ export function setIpv6(link: string, on: boolean): void {
   } catch (error) {
     if (on || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
+}
+
+/** A container must not tell the host, or its neighbours, where to send packets. */
+export function refuseRouterAdvertisements(link: string): void {
+  writeFileSync(`/proc/sys/net/ipv6/conf/${link}/accept_ra`, '0');
 }
 
 /** What is wrong with sysctls of a link that have commas between them, with dockerd's texts. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { EngineError, SyscallError } from '../../errors/index.ts';
 import type { Netlink } from '../../sys/index.ts';
 import {
@@ -13,7 +12,7 @@ import {
   type Family,
   type Subnet,
 } from '../ipam/index.ts';
-import { setIpv6 } from '../linked-network.ts';
+import { refuseRouterAdvertisements, setIpv6 } from '../linked-network.ts';
 import type { PoolRecord } from '../network-records.ts';
 
 export interface BridgeRequest {
@@ -182,11 +181,6 @@ export function egressMtu(netlink: Netlink): number {
     .find(({ destination, family }) => destination === 'default' && family === 4)?.link;
   const mtu = netlink.links().find(({ name }) => name === out)?.mtu ?? DEFAULT_MTU;
   return Math.min(mtu, DEFAULT_MTU);
-}
-
-/** A container must not tell the host where to send its packets. */
-function refuseRouterAdvertisements(name: string): void {
-  writeFileSync(`/proc/sys/net/ipv6/conf/${name}/accept_ra`, '0');
 }
 
 /** A bridge's address as its network's pool. */

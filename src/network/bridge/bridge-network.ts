@@ -69,6 +69,7 @@ export class BridgeNetwork implements LinkedNetwork {
         mac: request.madeAhead === undefined ? undefined : mac,
         given,
         routes: this.defaultRoutes(given),
+        refusesRouters: true,
       };
       this.#netlink.inNamespace(sandboxPath, (inside) => configureLink(inside, request, link));
       this.#netlink.setBridgePortMac(hostInterface, mac);

@@ -47,7 +47,8 @@ export class ParentNetwork implements LinkedNetwork {
       const mac = this.#child.kind === 'ipvlan' ? '' : (request.mac ?? macOf(given));
       this.#makeLink(name, sandboxPath, mac);
       isMade = true;
-      const link = { mac: undefined, given, routes: this.defaultRoutes(given) };
+      // The parent's network may have routers that tell what the engine does not know.
+      const link = { mac: undefined, given, routes: this.defaultRoutes(given), refusesRouters: false };
       this.#netlink.inNamespace(sandboxPath, (inside) => configureLink(inside, request, link));
       return { interface: name, given, mac };
     } catch (error) {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { NetworkCase } from './case.ts';
 
 const before27 = 'dockerd 20.10 has no IPv6 without a subnet that the user names';
@@ -313,6 +314,18 @@ export const ipv6Cases: NetworkCase[] = [
       return seen;
     },
     expected: [undefined, 'fd77:1::1', 'fd77:1::9', undefined],
+  },
+  {
+    title: 'neither the host nor a container takes routes from router advertisements of a bridge',
+    async see(world) {
+      const options = ['--ipv6', '--subnet', 'fd77:1::/64', '-o', 'com.docker.network.bridge.name=six0'];
+      await world.ok('network', 'create', ...options, 'dual');
+      const link = 'net/ipv6/conf/eth0/accept_ra';
+      const inside = await world.ok('run', '--rm', '--network', 'dual', 'IMAGE', 'cat', `/proc/sys/${link}`);
+      return [readFileSync('/proc/sys/net/ipv6/conf/six0/accept_ra', 'utf8').trim(), inside];
+    },
+    expected: ['0', '0'],
+    onDockerd: { expected: ['0', '1'], because: 'it leaves containers to their neighbours' },
   },
   {
     title: 'an internal network of both families leads nowhere',
