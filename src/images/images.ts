@@ -40,6 +40,15 @@ export interface ImageVariant {
   subject?: string;
 }
 
+/** What somebody states of an image, in-toto's way. */
+export interface AttestationStatement {
+  descriptor: Descriptor;
+  /** A URI. */
+  predicateType: string;
+  /** JSON, where it was asked for. */
+  statement?: unknown;
+}
+
 /** Progress as Docker streams it for load, pull and import. */
 export interface ImageProgress {
   id?: string;
@@ -78,6 +87,14 @@ export interface Images {
   target(nameOrId: string, platform?: Platform): Descriptor;
   /** Each manifest reachable from the target, here or not. */
   variants(nameOrId: string): Promise<ImageVariant[]>;
+  /**
+   * Statements about an image that are here, of the predicate types given or all.
+   * @throws {EngineError} `not-found`, also for a platform that is not here
+   */
+  attestations(
+    nameOrId: string,
+    options: { platform?: Platform; types: readonly string[]; withStatement: boolean },
+  ): Promise<AttestationStatement[]>;
   /** Ids of the images here that a name stands for, this machine's platform first; none when it stands for nothing. */
   platforms(nameOrId: string): Digest[];
   /** An empty tag means the one in `repository`, else `latest`. */

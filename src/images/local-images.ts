@@ -14,6 +14,7 @@ import {
   configPlatform,
 } from '../spec/index.ts';
 import { machinePlatform } from '../sys/index.ts';
+import { attestationStatements } from './attestations.ts';
 import { bootstrapImage } from './bootstrap/bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
 import { createImage, importImage, parseTagReference } from './create-image.ts';
@@ -152,6 +153,13 @@ export class LocalImages implements Images {
 
   async variants(nameOrId: string): ReturnType<Images['variants']> {
     return await imageVariants(this.#store, this.#store.catalog.naming(nameOrId));
+  }
+
+  async attestations(
+    nameOrId: string,
+    options: Parameters<Images['attestations']>[1],
+  ): ReturnType<Images['attestations']> {
+    return await attestationStatements(this.#store, nameOrId, options);
   }
 
   platforms(nameOrId: string): Image['id'][] {

@@ -20,6 +20,7 @@ import type { IndexRecord } from './image-record.ts';
 import type { FoundImage } from './docker-archive.ts';
 import { badImage, parseImageConfig } from './image-config.ts';
 import { storeBytes } from './archive-files.ts';
+import { attestationsOf } from './attestations.ts';
 import type { ImageStore, PreparedImage } from './image-store.ts';
 import type { ImageProgress, PullOptions } from './images.ts';
 import type { LayerSource } from './layers.ts';
@@ -31,6 +32,7 @@ import { LayerDownloads, shortId } from './pull-downloads.ts';
 import { pullError, schema1Refused } from './pull-errors.ts';
 
 const maxIndexDepth = 4;
+const maxAttestationBytes = 64 * 1024 * 1024;
 
 interface Chosen {
   manifest: FetchedManifest;
@@ -116,7 +118,8 @@ export class ImagePull {
     const index = await this.#storeIndexes(chosen, lease);
     const prepared = (await this.#known(chosen, lease)) ?? (await this.#fetch(repository, chosen, context));
     if (index !== undefined && prepared.record.manifest?.digest === chosen.manifest.descriptor.digest) {
-      prepared.record = { ...prepared.record, indexes: [index] };
+      const kept = [...(index.kept ?? []), ...(await this.#fetchAttestations(repository, chosen, context))];
+      prepared.record = { ...prepared.record, indexes: [kept.length === 0 ? index : { ...index, kept }] };
       prepared.index = index.digest;
     }
     const { catalog } = this.#store;
@@ -155,6 +158,39 @@ export class ImagePull {
     for (const { bytes } of indexes) await storeBytes(this.#store.content, lease, bytes);
     if (inner.length === 0) return outer.descriptor;
     return { ...outer.descriptor, kept: inner.map(({ descriptor }) => descriptor) };
+  }
+
+  /** What is stated of the image: it comes along, but an image is as good without. */
+  async #fetchAttestations(
+    repository: Repository,
+    { manifest, indexes }: Chosen,
+    { lease, options }: PullContext,
+  ): Promise<Descriptor[]> {
+    const index = indexes.at(-1);
+    if (index === undefined) return [];
+    const { content } = this.#store;
+    const signal = options.signal ?? new AbortController().signal;
+    const kept: Descriptor[] = [];
+    for (const entry of attestationsOf(index.bytes, index.descriptor.digest, manifest.descriptor.digest)) {
+      try {
+        await lease.hold({ kind: 'blob', digest: entry.digest });
+        const bytes = content.has(entry.digest)
+          ? await content.read(entry.digest)
+          : (await repository.manifest(entry.digest, signal)).bytes;
+        const { config, layers } = parseManifest(bytes, entry.digest);
+        const blobs = [config, ...layers];
+        if (blobs.reduce((sum, { size }) => sum + size, 0) > maxAttestationBytes) continue;
+        for (const blob of blobs) {
+          await this.#downloads.fetch(repository, blob, { lease, report: () => undefined, signal });
+        }
+        await storeBytes(content, lease, bytes);
+        kept.push(...[entry, ...blobs].map(({ mediaType, digest, size }) => ({ mediaType, digest, size })));
+      } catch {
+        // Whoever asks for the image's attestations finds none.
+        options.signal?.throwIfAborted();
+      }
+    }
+    return kept;
   }
 
   async #fetch(repository: Repository, { manifest }: Chosen, context: PullContext): Promise<PreparedImage> {

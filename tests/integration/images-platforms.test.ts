@@ -31,6 +31,7 @@ interface Made {
   ImageManifestDescriptor?: { digest: string; platform: { architecture: string } };
 }
 
+const statements = ['https://slsa.dev/provenance/v1', 'https://spdx.dev/Document'];
 const json = (platform: object): string => encodeURIComponent(JSON.stringify(platform));
 const arm64 = json({ os: 'linux', architecture: 'arm64' });
 const s390x = json({ os: 'linux', architecture: 's390x' });
@@ -73,7 +74,33 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
     const manifests = images.map(({ architecture, digest, size }) => {
       return { mediaType: manifestType, digest, size, platform: { os: 'linux', architecture } };
     });
-    const body = { schemaVersion: 2, mediaType: type, manifests: [...manifests, attestation] };
+    const stated = registry.addManifest(
+      'multi',
+      '',
+      {
+        schemaVersion: 2,
+        mediaType: manifestType,
+        config: {
+          mediaType: 'application/vnd.oci.image.config.v1+json',
+          ...registry.addBlob(
+            Buffer.from('{"architecture":"unknown","os":"unknown","rootfs":{"type":"layers"}}'),
+          ),
+        },
+        layers: statements.map((predicateType) => ({
+          mediaType: 'application/vnd.in-toto+json',
+          ...registry.addBlob(Buffer.from(JSON.stringify({ predicateType, subject: [] }))),
+          annotations: { 'in-toto.io/predicate-type': predicateType },
+        })),
+      },
+      manifestType,
+    );
+    const present = {
+      ...attestation,
+      digest: stated.digest,
+      size: stated.size,
+      annotations: { ...attestation.annotations, 'vnd.docker.reference.digest': images[1]?.digest },
+    };
+    const body = { schemaVersion: 2, mediaType: type, manifests: [...manifests, attestation, present] };
     index = registry.addManifest('multi', 'latest', body, type).digest;
     name = `${registry.domain}/multi`;
     for (const platform of ['linux/amd64', 'linux/arm64']) {
@@ -112,6 +139,7 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
         ['image', true, 'arm64'],
         ['image', false, 's390x'],
         ['attestation', false, undefined],
+        ['attestation', true, undefined],
       ],
     );
     assert.equal(manifests[3]?.AttestationData?.For, manifests[0]?.ID);
@@ -143,7 +171,7 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
     assert.notEqual(one.Descriptor?.digest, index);
     const all = (await inspect('manifests=1')).body as Summary;
     assert.equal(all.Descriptor?.digest, index);
-    assert.equal(all.Manifests?.length, 4);
+    assert.equal(all.Manifests?.length, 5);
     assert.equal(((await inspect(`platform=${arm64}`, '1.48')).body as Summary).Id, ids[0]);
     for (const [query, status, message] of [
       [
@@ -181,6 +209,24 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
     assert.equal(wrong.status, 400);
   });
 
+  test('GET /images/{name}/attestations tells what was pulled with an image', async () => {
+    const ask = (query: string) => daemon.call('GET', `/v1.55/images/${name}/attestations?${query}`);
+    type Found = { Descriptor: { digest: string }; PredicateType: string; Statement?: object }[];
+    const of = async (query: string): Promise<Found> => (await ask(query)).body as Found;
+    assert.deepEqual(await of(''), []);
+    const all = await of(`platform=${arm64}`);
+    assert.deepEqual(
+      all.map(({ PredicateType, Statement }) => [PredicateType, Statement]),
+      statements.map((predicateType) => [predicateType, undefined]),
+    );
+    const [one, ...more] = await of(`platform=${arm64}&type=${statements[1]}&statement=true`);
+    assert.equal(more.length, 0);
+    assert.deepEqual(one?.Statement, { predicateType: statements[1], subject: [] });
+    assert.equal((await ask(`platform=${s390x}`)).status, 404);
+    assert.equal((await ask(`platform=${s390x}&platform=${arm64}`)).status, 400);
+    assert.equal((await daemon.call('GET', `/v1.54/images/${name}/attestations`)).status, 404);
+  });
+
   test('DELETE /images/{name} removes single platforms by force', async () => {
     const remove = (query: string) => daemon.call('DELETE', `/v1.50/images/${name}?${query}`);
     assert.equal((await remove(`platforms=${arm64}`)).status, 400);
@@ -189,7 +235,8 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
     const manifests = (await list('1.51', 'manifests=1'))[0]?.Manifests ?? [];
     assert.deepEqual(
       manifests.map(({ Available }) => Available),
-      [true, false, false, false],
+      // With what was stated of it.
+      [true, false, false, false, false],
     );
   });
 

@@ -10,7 +10,6 @@ import { filters, flag, text, texts } from '../query.ts';
 import { route, type Route } from '../route.ts';
 import { imageInspectView, imageSummaryView } from '../views/image-view.ts';
 import { manifestView } from '../views/manifest-view.ts';
-import { notYet, refuse } from './refuse.ts';
 
 /** What these routes need of the engine. */
 export interface ImageBackend {
@@ -21,6 +20,7 @@ export interface ImageBackend {
     | 'platforms'
     | 'variants'
     | 'target'
+    | 'attestations'
     | 'tag'
     | 'remove'
     | 'prune'
@@ -102,14 +102,31 @@ export function imageRoutes(backend: ImageBackend): Route[] {
         );
       },
     }),
-    refuse(
-      'GET',
-      '/images/{name}/attestations',
-      'ImageAttestations',
-      'no attestations',
-      notYet('reading attestations is'),
-      55,
-    ),
+    route({
+      method: 'GET',
+      path: '/images/{name}/attestations',
+      operation: 'ImageAttestations',
+      since: 55,
+      query: { platform: texts, type: texts, statement: flag },
+      async handle(exchange, query) {
+        if (query.platform.length > 1) {
+          throw new EngineError('invalid-parameter', 'only one platform value is currently supported');
+        }
+        const found = await images.attestations(exchange.params['name'] ?? '', {
+          ...platformSince(exchange.version, 55, query.platform[0] ?? ''),
+          types: query.type.map((type) => type.trim()).filter((type) => type !== ''),
+          withStatement: query.statement,
+        });
+        exchange.json(
+          200,
+          found.map(({ descriptor, predicateType, statement }) => ({
+            Descriptor: descriptor,
+            PredicateType: predicateType,
+            ...(statement === undefined ? {} : { Statement: statement }),
+          })),
+        );
+      },
+    }),
     route({
       method: 'POST',
       path: '/images/prune',
