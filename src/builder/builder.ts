@@ -2,6 +2,8 @@ import type { Duplex } from 'node:stream';
 import type { ImageProgress } from '../images/index.ts';
 import type { RegistryCredentials } from '../registry/index.ts';
 import type { Digest, Ulimit } from '../spec/index.ts';
+import type { LintResults } from './dockerfile/lint/results.ts';
+import type { Outline, TargetList } from './dockerfile/outline.ts';
 import type { SolveStatus } from './progress/trace.ts';
 
 /** One object of the version 1 stream, as `POST /build` sends it. */
@@ -38,6 +40,11 @@ export interface BuildLimits {
  */
 export type NamedContext =
   { kind: 'image'; name: string } | { kind: 'remote'; url: string } | { kind: 'sent'; number: number };
+
+/** What can be asked about a Dockerfile without building it. */
+export type BuildQuestion = 'check' | 'outline' | 'targets';
+
+export type BuildAnswer = LintResults | Outline | TargetList;
 
 export interface BuildRequest {
   /** A tar of any compression, or a lone Dockerfile. Not needed with `remote`. */
@@ -145,6 +152,11 @@ export interface Builder {
    *   RUN step fails; `cancelled`. Steps that were finished stay in the cache.
    */
   build(request: BuildRequest): Promise<{ imageId: Digest }>;
+  /**
+   * What a Dockerfile's checks find, what a target can be given, or which targets there are; nothing is built.
+   * @throws {EngineError} as build(); for `check` what is wrong with the file is part of the answer
+   */
+  ask(request: BuildRequest, question: BuildQuestion): Promise<BuildAnswer>;
   /**
    * All files of an image as one tar.
    * @param options.epochSeconds no time in it is later than this

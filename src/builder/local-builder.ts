@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { EngineError, isEngineError } from '../errors/index.ts';
+import { EngineError, errorMessage, isEngineError } from '../errors/index.ts';
 import { parseReference, withDefaultTag, familiarReference, type Digest } from '../spec/index.ts';
 import { unmountFlags } from '../sys/index.ts';
-import type { BuildRequest, Builder } from './builder.ts';
-import { receiveContext } from './context/build-context.ts';
+import type { BuildAnswer, BuildQuestion, BuildRequest, Builder } from './builder.ts';
+import { receiveContext, type BuildContext } from './context/build-context.ts';
 import { imageFiles } from './context/image-files.ts';
+import { lintResults } from './dockerfile/lint/results.ts';
+import { locationOf } from './dockerfile/location.ts';
 import { CacheMounts } from './ops/cache-mounts.ts';
 import type { BuilderOptions, BuilderParts } from './parts.ts';
 import { BuildTrace } from './progress/trace.ts';
@@ -54,11 +56,19 @@ export class LocalBuilder implements Builder {
     await cache.recover(({ layers }) => layers.every(({ chainId }) => snapshotter.hasLayer(chainId)));
   }
 
-  async build(request: BuildRequest): Promise<{ imageId: Digest }> {
+  build(request: BuildRequest): Promise<{ imageId: Digest }> {
+    return this.#run(request, (signal) => this.#build(request, signal));
+  }
+
+  ask(request: BuildRequest, question: BuildQuestion): Promise<BuildAnswer> {
+    return this.#run(request, (signal) => this.#ask(request, question, signal));
+  }
+
+  async #run<T>(request: BuildRequest, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const controller = new AbortController();
     const signal =
       request.signal === undefined ? controller.signal : AbortSignal.any([request.signal, controller.signal]);
-    const done = this.#build(request, signal);
+    const done = work(signal);
     this.#running.set(controller, { buildId: request.buildId ?? '', done });
     try {
       return await done;
@@ -89,23 +99,11 @@ export class LocalBuilder implements Builder {
   async #build(request: BuildRequest, signal: AbortSignal): Promise<{ imageId: Digest }> {
     const { parts } = this.#services;
     const tags = (request.tags ?? []).filter((tag) => tag !== '').map(tagName);
-    const directory = `${this.#contexts}/${randomBytes(8).toString('hex')}`;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const directory = this.#newDirectory();
     let session: BuildSession | undefined;
     try {
       const trace = new BuildTrace(request.onStatus);
-      const context = await trace.during('[internal] load build context', () =>
-        receiveContext(request.context, {
-          directory: `${directory}/context`,
-          dockerfile: request.dockerfile ?? '',
-          remote: request.remote ?? '',
-          keepGitDir: isOn(request.buildArgs?.['BUILDKIT_CONTEXT_KEEP_GIT_DIR']),
-          hasParts: request.hasParts === true,
-          syscall: parts.syscall,
-          limits: this.#services.options.archiveLimits ?? {},
-          signal,
-        }),
-      );
+      const context = await this.#receive(request, { directory, signal, trace });
       let imageId: Digest;
       try {
         const run = new BuildRun(this.#services, request, context, { directory, signal, trace });
@@ -130,6 +128,50 @@ export class LocalBuilder implements Builder {
       // Another build waits for what this one has begun.
       else this.#later(session.settled().then(() => this.#end(session, directory)));
     }
+  }
+
+  async #ask(request: BuildRequest, question: BuildQuestion, signal: AbortSignal): Promise<BuildAnswer> {
+    const directory = this.#newDirectory();
+    let session: BuildSession | undefined;
+    try {
+      const trace = new BuildTrace(request.onStatus);
+      const context = await this.#receive(request, { directory, signal, trace });
+      try {
+        const run = new BuildRun(this.#services, request, context, { directory, signal, trace });
+        session = run.session;
+        return await run.answer(question);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (question !== 'check') throw withSource(error, context);
+        return lintResults(context, [], { message: errorMessage(error), range: locationOf(error) });
+      }
+    } finally {
+      this.#end(session, directory);
+    }
+  }
+
+  #newDirectory(): string {
+    const directory = `${this.#contexts}/${randomBytes(8).toString('hex')}`;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    return directory;
+  }
+
+  #receive(
+    request: BuildRequest,
+    { directory, signal, trace }: { directory: string; signal: AbortSignal; trace: BuildTrace },
+  ): Promise<BuildContext> {
+    return trace.during('[internal] load build context', () =>
+      receiveContext(request.context, {
+        directory: `${directory}/context`,
+        dockerfile: request.dockerfile ?? '',
+        remote: request.remote ?? '',
+        keepGitDir: isOn(request.buildArgs?.['BUILDKIT_CONTEXT_KEEP_GIT_DIR']),
+        hasParts: request.hasParts === true,
+        syscall: this.#services.parts.syscall,
+        limits: this.#services.options.archiveLimits ?? {},
+        signal,
+      }),
+    );
   }
 
   #end(session: BuildSession | undefined, directory: string): void {

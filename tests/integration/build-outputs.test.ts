@@ -298,6 +298,98 @@ RUN never
   });
 });
 
+describe('questions', () => {
+  const dockerfile = `# the version of it
+ARG version=1
+FROM ${baseImage} AS first
+# token of nobody
+ARG token
+RUN --mount=type=secret,id=key,required=true --mount=type=ssh true
+# last puts it together
+FROM first as last
+CMD echo $wrong
+COPY $wrong /x
+`;
+
+  test('--check: what is found, where, and an exit code', async () => {
+    const { stdout, exitCode } = await build(dockerfile, ['--check']);
+    assert.equal(exitCode, 1);
+    const text = stdout.toString();
+    assert.match(text, /^Check complete, 4 warnings have been found!\n/);
+    const page = 'https://docs.docker.com/go/dockerfile/rule/from-as-casing/';
+    assert.ok(
+      text.includes(`
+WARNING: FromAsCasing - ${page}
+'as' and 'FROM' keywords' casing do not match
+Dockerfile:8
+--------------------
+   6 |     RUN --mount=type=secret,id=key,required=true --mount=type=ssh true
+   7 |     # last puts it together
+   8 | >>> FROM first as last
+   9 |     CMD echo $wrong
+  10 |     COPY $wrong /x
+--------------------
+`),
+      text,
+    );
+    const clean = await build(`FROM ${baseImage}\nRUN true\n`, ['--check']);
+    assert.equal(clean.exitCode, 0);
+    assert.equal(clean.stdout.toString(), 'Check complete, no warnings found.\n');
+    const broken = await build(`FROM ${baseImage}\nRUNN true\n`, ['--check']);
+    assert.equal(broken.exitCode, 1);
+    assert.match(broken.stderr, /ERROR: .*unknown instruction: RUNN\nDockerfile:2\n/);
+    const json = await build(dockerfile, ['--call=check,format=json']);
+    const { warnings } = JSON.parse(json.stdout.toString()) as { warnings: { ruleName: string }[] };
+    assert.deepEqual(
+      warnings.map(({ ruleName }) => ruleName),
+      ['SecretsUsedInArgOrEnv', 'FromAsCasing', 'JSONArgsRecommended', 'UndefinedVar'],
+    );
+  });
+
+  test('warnings of a build, and check=error', async () => {
+    const shown = await build(`FROM ${baseImage} as x\nMAINTAINER me\n`, []);
+    assert.equal(shown.exitCode, 0);
+    assert.ok(
+      shown.stderr.endsWith(`
+ 2 warnings found (use docker --debug to expand):
+ - FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 1)
+ - MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 2)
+`),
+      shown.stderr,
+    );
+    const error = await build(`# check=error=true\nFROM ${baseImage}\nMAINTAINER me\n`, []);
+    assert.equal(error.exitCode, 1);
+    assert.match(error.stderr, /lint violation found for rules: MaintainerDeprecated/);
+  });
+
+  test('--call=outline and --call=targets', async () => {
+    const outline = await build(dockerfile, ['--call=outline', '--build-arg', 'token=x']);
+    assert.equal(
+      outline.stdout.toString(),
+      `TARGET:      last
+DESCRIPTION: puts it together
+
+BUILD ARG   VALUE   DESCRIPTION
+token       x       of nobody
+
+SECRET   REQUIRED
+key      true
+
+SSH       REQUIRED
+default   
+
+`,
+    );
+    const targets = await build(dockerfile, ['--call', 'targets']);
+    assert.equal(
+      targets.stdout.toString(),
+      'TARGET         DESCRIPTION\nfirst          \nlast (default) puts it together\n',
+    );
+    const unknown = await build(dockerfile, ['--call=nothing']);
+    assert.match(unknown.stderr, /unknown call method "nothing"/);
+  });
+});
+
 interface SolveLine {
   vertexes?: { digest: string; name: string; started?: string; completed?: string }[];
   logs?: { vertex: string; data: string }[];

@@ -49,6 +49,8 @@ export const extendedBuildQuery = {
   /** Names of stages. */
   nocachefilter: texts,
   inlinecache: flag,
+  /** `check`, `outline` or `targets`: that is answered, and nothing is built. */
+  call: text,
 };
 
 /** A build as its query describes it; context, secrets and listeners are the caller's. @throws {EngineError} `invalid-parameter` */

@@ -1,4 +1,4 @@
-import type { Builder, BuildRequest } from '../../builder/index.ts';
+import type { Builder, BuildQuestion, BuildRequest } from '../../builder/index.ts';
 import { EngineError, isEngineError } from '../../errors/index.ts';
 import {
   buildQuery,
@@ -59,7 +59,11 @@ export function buildRoutes(builder: Builder): Route[] {
       path: '/coracle/build',
       operation: '(BuildExtended)',
       query: extendedBuildQuery,
-      handle: (exchange, query) => build(builder, sessions, exchange, extendedRequest(query), true),
+      handle(exchange, query) {
+        const question = buildQuestion(query.call);
+        const request = extendedRequest(query);
+        return build({ builder, sessions, exchange }, request, { isExtended: true, question });
+      },
     }),
     route({
       method: 'GET',
@@ -84,7 +88,8 @@ export function buildRoutes(builder: Builder): Route[] {
       query: buildQuery,
       handle(exchange, query) {
         refuseUnsupported(query);
-        return build(builder, sessions, exchange, buildRequest(query), false);
+        const options = { isExtended: false, question: undefined };
+        return build({ builder, sessions, exchange }, buildRequest(query), options);
       },
     }),
     route({
@@ -104,18 +109,16 @@ export function buildRoutes(builder: Builder): Route[] {
 }
 
 async function build(
-  builder: Builder,
-  sessions: BuildSessions,
-  exchange: Exchange,
+  { builder, sessions, exchange }: { builder: Builder; sessions: BuildSessions; exchange: Exchange },
   request: BuildRequest,
-  extended: boolean,
+  { isExtended, question }: { isExtended: boolean; question: BuildQuestion | undefined },
 ): Promise<void> {
   const ticket = exchange.request.headers['x-coracle-build-session'];
   using loan = sessions.take(Array.isArray(ticket) ? ticket[0] : ticket);
   const output = new ProgressStream(exchange);
   await output.run(async () => {
     try {
-      await builder.build({
+      const complete: BuildRequest = {
         ...request,
         context: exchange.request as AsyncIterable<Buffer>,
         secrets: loan.secrets,
@@ -123,16 +126,29 @@ async function build(
         credentials: registryConfig(exchange.request.headers['x-registry-config']),
         signal: exchange.signal,
         onMessage: (message) => output.write(message),
-        ...(extended ? { onStatus: (trace) => output.write({ trace }) } : {}),
-      });
+        ...(isExtended ? { onStatus: (trace) => output.write({ trace }) } : {}),
+      };
+      if (question === undefined) await builder.build(complete);
+      else output.write({ answer: await builder.ask(complete, question) });
     } catch (error) {
       if (!exchange.response.headersSent) throw error;
       const message = error instanceof Error ? error.message : String(error);
       const { exitCode: code, source } = isEngineError(error) ? error.details : {};
       const errorDetail = { ...(code === undefined ? {} : { code }), message };
-      output.write({ errorDetail, error: message, ...(extended && source !== undefined ? { source } : {}) });
+      output.write({
+        errorDetail,
+        error: message,
+        ...(isExtended && source !== undefined ? { source } : {}),
+      });
     }
   });
+}
+
+/** @throws {EngineError} `invalid-parameter` */
+function buildQuestion(call: string): BuildQuestion | undefined {
+  if (call === '') return undefined;
+  if (call === 'check' || call === 'outline' || call === 'targets') return call;
+  throw new EngineError('invalid-parameter', `unknown call ${JSON.stringify(call)}`);
 }
 
 function refuseUnsupported(query: QueryValues<typeof buildQuery>): void {

@@ -36,8 +36,8 @@ export interface TraceLog {
 
 /** A position in a file: lines from 1, characters from 0. */
 export interface TraceRange {
-  start: { line: number; character: number };
-  end: { line: number; character: number };
+  start: { line: number; character?: number };
+  end: { line: number; character?: number };
 }
 
 /** What a check of the Dockerfile found. As BuildKit's `client.VertexWarning`; texts of the detail are base64. */

@@ -8,13 +8,17 @@ import {
   type Digest,
   type Platform,
 } from '../../spec/index.ts';
-import type { BuildRequest, NamedContext } from '../builder.ts';
+import type { BuildAnswer, BuildQuestion, BuildRequest, NamedContext } from '../builder.ts';
 import type { BuildContext } from '../context/build-context.ts';
 import { NamedContexts } from '../context/named-contexts.ts';
 import { readDockerfile } from '../dockerfile/instructions/read-dockerfile.ts';
 import type { Dockerfile, Instruction } from '../dockerfile/instructions/instruction.ts';
 import { parseInstruction } from '../dockerfile/instructions/parse-instruction.ts';
+import { lintDockerfile } from '../dockerfile/lint/lint.ts';
+import { lintResults, traceWarning } from '../dockerfile/lint/results.ts';
+import type { StageSurroundings } from '../dockerfile/lint/stage-rules.ts';
 import { locate } from '../dockerfile/location.ts';
+import { listTargets, outlineOf } from '../dockerfile/outline.ts';
 import { parseDockerfile } from '../dockerfile/parser/parse.ts';
 import { applyConfig, defaultShell, nextWorkingDirectory } from '../graph/apply-config.ts';
 import { copyVertex, directoryVertex } from '../graph/copy-vertex.ts';
@@ -39,6 +43,7 @@ export class BuildRun {
   readonly request: BuildRequest;
   readonly trace: BuildTrace;
   readonly #services: BuildServices;
+  readonly #context: BuildContext;
   readonly #file: Dockerfile;
   readonly #plan: BuildPlan;
   readonly #names: StepNames;
@@ -61,6 +66,7 @@ export class BuildRun {
     options: { directory: string; signal: AbortSignal; trace: BuildTrace },
   ) {
     this.#services = services;
+    this.#context = context;
     this.request = request;
     this.trace = options.trace;
     this.session = new BuildSession(services, request, {
@@ -95,6 +101,9 @@ export class BuildRun {
         original: `LABEL ${name}=${value}`,
         line: 0,
         endLine: 0,
+        keyword: 'LABEL',
+        comments: [],
+        isOldForm: false,
         pairs: [{ name: quoted(name), value: quoted(value) }],
       });
     }
@@ -116,6 +125,7 @@ export class BuildRun {
     try {
       await this.#import();
       const needed = await Promise.all(this.#plan.needed.map((planned) => this.#stage(planned)));
+      await this.#check();
       const reports = await Promise.all(needed.map((state) => this.#report(state)));
       const target = reports[needed.findIndex(({ index }) => index === this.#plan.target)];
       if (target === undefined || target.state.isEmpty) {
@@ -134,6 +144,82 @@ export class BuildRun {
       this.#output.reveal();
       throw error;
     }
+  }
+
+  /** Checks the file, and tells what was found. @throws {EngineError} when the file says that this is an error */
+  async #check(): Promise<void> {
+    const { warnings, isError } = await this.lint(false);
+    if (warnings.length > 0) {
+      const step = this.trace.begin('[internal] check build definition');
+      for (const warning of warnings) this.trace.warn(step, traceWarning(this.#context, warning));
+      step.end();
+    }
+    if (!isError) return;
+    const names = [...new Set(warnings.map(({ rule }) => rule.name))];
+    const problem = `lint violation found for rules: ${names.join(', ')}`;
+    throw new EngineError('invalid-parameter', problem, { code: 'lint' });
+  }
+
+  /** @param all of the file, whatever the target needs */
+  async lint(all: boolean): Promise<ReturnType<typeof lintDockerfile>> {
+    const { stages, needed, metaArgs } = this.#plan;
+    const looked = all ? stages : needed;
+    const images = new Map<number, Image>();
+    for (const { base, platform, index } of looked) {
+      const named = base.kind === 'context' ? this.#named.find(base.name) : undefined;
+      const name = named?.kind === 'image' ? named.name : base.kind === 'image' ? base.name : '';
+      if (name === '') continue;
+      const isOpen = platform === '' && (this.request.platform ?? '') === '';
+      const wanted =
+        platform === '' ? this.#platform : parsePlatform(platform, this.#services.options.platform);
+      images.set(index, await this.#findImage(name, isOpen ? undefined : wanted));
+    }
+    const ends = new Map<number, Pick<StageSurroundings, 'variables' | 'hasShell'>>();
+    const given = new Map([...this.#platformArgs, ...metaArgs]);
+    for (const [name, value] of Object.entries(this.buildArgs)) if (value !== null) given.set(name, value);
+    return lintDockerfile({
+      file: this.#file,
+      needed: new Set(looked.map(({ index }) => index)),
+      platformArgs: this.#platformArgs,
+      metaArgs,
+      surroundings: (index) => {
+        const base = stages[index]?.base;
+        const before = base?.kind === 'stage' ? ends.get(base.index) : undefined;
+        const image = images.get(index);
+        const config = image?.config.config;
+        const foreignBase = image && this.#foreign(stages[index], image);
+        return {
+          escape: this.#file.escape,
+          variables: before?.variables ?? environmentOf(config?.Env ?? []),
+          hasShell: before?.hasShell ?? (config?.Shell?.length ?? 0) > 0,
+          ...(foreignBase === undefined ? {} : { foreignBase }),
+          given,
+          ignored: this.#context.ignored,
+          ended: (variables, hasShell) => ends.set(index, { variables, hasShell }),
+        };
+      },
+    });
+  }
+
+  #foreign(planned: PlannedStage | undefined, image: Image): StageSurroundings['foreignBase'] {
+    const { os, architecture } = image.config;
+    const text = planned?.platform ?? '';
+    const wanted = text === '' ? this.#platform : parsePlatform(text, this.#services.options.platform);
+    if (architecture === '' || (os === wanted.os && architecture === wanted.architecture)) return undefined;
+    const expected = `${wanted.os}/${wanted.architecture}`;
+    return { name: planned?.stage.base ?? '', expected, actual: `${os}/${architecture}` };
+  }
+
+  /** What `--call` asks for. */
+  async answer(question: BuildQuestion): Promise<BuildAnswer> {
+    const text = this.#context.dockerfile;
+    if (question === 'targets') return listTargets(this.#file, text);
+    if (question === 'outline') {
+      const { buildArgs } = this;
+      return outlineOf(this.#file, this.#plan, { text, buildArgs, platformArgs: this.#platformArgs });
+    }
+    const { warnings } = await this.lint((this.request.target ?? '') === '');
+    return lintResults(this.#context, warnings);
   }
 
   /** The places of all steps in what is shown: in the order of the file, whatever is done first. */
@@ -490,6 +576,16 @@ export class BuildRun {
     if (unused.length === 0) return;
     this.say(`[Warning] One or more build-args [${unused.toSorted().join(' ')}] were not consumed\n`);
   }
+}
+
+/** `A=b` entries by name; a PATH is there in any case. */
+function environmentOf(entries: readonly string[]): Map<string, string> {
+  const variables = new Map([['PATH', '']]);
+  for (const entry of entries) {
+    const equals = entry.indexOf('=');
+    if (equals > 0) variables.set(entry.slice(0, equals), entry.slice(equals + 1));
+  }
+  return variables;
 }
 
 const silent: StepOutput = { say: () => undefined, close: () => undefined };

@@ -9,16 +9,27 @@ interface BuildMessage extends ProgressMessage {
   trace?: SolveStatus;
   /** Where in the Dockerfile an error comes from. */
   source?: string;
+  /** To `--call`. */
+  answer?: unknown;
 }
 
-/** Sends a build to our engine and shows what it does. @returns the image's id @throws {StatusError} when it fails */
-export async function sendBuild(cli: Cli, request: ApiRequest, progress: BuildProgress): Promise<string> {
+/** What a build gave. */
+export interface Sent {
+  /** The image's id, '' when nothing was built. */
+  id: string;
+  answer: unknown;
+}
+
+/** Sends a build to our engine and shows what it does. @throws {StatusError} when it fails */
+export async function sendBuild(cli: Cli, request: ApiRequest, progress: BuildProgress): Promise<Sent> {
   const client = await cli.client();
   let id = '';
+  let answer: unknown;
   try {
     const response = await client.request('POST', '/coracle/build', request);
     for await (const message of response.values<BuildMessage>()) {
       if (message.trace !== undefined) progress.update(message.trace);
+      answer = message.answer ?? answer;
       id = (message.aux as { ID?: string } | undefined)?.ID ?? id;
       if (message.error === undefined) continue;
       const code = message.errorDetail?.code ?? 0;
@@ -30,5 +41,5 @@ export async function sendBuild(cli: Cli, request: ApiRequest, progress: BuildPr
     throw error;
   }
   progress.end();
-  return id;
+  return { id, answer };
 }

@@ -9,6 +9,10 @@ export interface CommandLine {
 }
 
 interface Common {
+  /** The first word as written: `Run`. */
+  keyword: string;
+  /** Comments in the lines right above, without `#`. */
+  comments: readonly string[];
   /** As written, continuation lines joined. */
   original: string;
   /** First line in the file, from 1; 0 for what does not stand there. */
@@ -46,7 +50,7 @@ export interface CopyInstruction extends Common {
 
 /** An instruction of a build stage. */
 export type Instruction =
-  | (Common & { kind: 'env' | 'label'; pairs: { name: string; value: string }[] })
+  | (Common & { kind: 'env' | 'label'; pairs: { name: string; value: string }[]; isOldForm: boolean })
   | (Common & { kind: 'arg'; pairs: { name: string; value: string | undefined }[] })
   | (Common & { kind: 'cmd' | 'entrypoint'; command: CommandLine })
   | (Common & { kind: 'expose' | 'volume'; words: string[] })
@@ -59,10 +63,9 @@ export type Instruction =
   | CopyInstruction;
 
 /** `FROM` and what follows it. */
-export interface Stage {
-  original: string;
-  line: number;
-  endLine: number;
+export interface Stage extends Common {
+  /** `as` and the name as written. */
+  written: { as: string; name: string };
   /** Image or earlier stage, not yet expanded. */
   base: string;
   /** Lower case; '' for none. */
@@ -76,5 +79,9 @@ export interface Dockerfile {
   /** ARGs in front of the first FROM. */
   metaArgs: (Common & { name: string; value: string | undefined })[];
   stages: Stage[];
+  /** Value of `# check=`, '' for none. */
+  check: string;
+  /** Last lines of instructions with empty lines in them. */
+  emptyContinuations: number[];
   warnings: string[];
 }

@@ -48,8 +48,8 @@ type Parse = (reader: Reader) => Instruction;
 
 /** Instructions of a stage; FROM is not one. */
 const parsers: Readonly<Record<string, Parse>> = {
-  env: (reader) => ({ ...common(reader), kind: 'env', pairs: pairs(reader) }),
-  label: (reader) => ({ ...common(reader), kind: 'label', pairs: pairs(reader) }),
+  env: (reader) => ({ ...common(reader), kind: 'env', ...pairs(reader) }),
+  label: (reader) => ({ ...common(reader), kind: 'label', ...pairs(reader) }),
   arg: (reader) => ({ ...common(reader), kind: 'arg', pairs: argPairs(reader) }),
   cmd: (reader) => ({ ...common(reader), kind: 'cmd', command: commandLine(reader) }),
   entrypoint: (reader) => ({ ...common(reader), kind: 'entrypoint', command: commandLine(reader) }),
@@ -137,13 +137,21 @@ export function located<T>(node: Node, body: () => T): T {
   }
 }
 
+type Written = Pick<Instruction, 'original' | 'line' | 'endLine' | 'keyword' | 'comments'>;
+
+/** What every instruction knows of how it is written. */
+export function writtenAt(node: Node): Written {
+  const { original, keyword, comments } = node;
+  return { original, keyword, comments, ...rangeOf(node) };
+}
+
 /** The lines of an instruction. */
 export function rangeOf(node: Node): LineRange {
   return { line: node.startLine, endLine: node.endLine };
 }
 
-function common({ node }: Reader): { original: string; line: number; endLine: number } {
-  return { original: node.original, line: node.startLine, endLine: node.endLine };
+function common({ node }: Pick<Reader, 'node'>): Written {
+  return writtenAt(node);
 }
 
 function json(rest: string): string[] | undefined {
@@ -170,16 +178,16 @@ function oneValue({ node }: Reader): string {
 }
 
 /** `a=b c="d e"`, or the old form `a the rest`. */
-function pairs({ node, escape }: Reader): { name: string; value: string }[] {
+function pairs({ node, escape }: Reader): { pairs: { name: string; value: string }[]; isOldForm: boolean } {
   const name = node.name.toUpperCase();
   const words = splitWords(node.rest, escape);
   if (words.length === 0) throw new Error(`${name} requires at least one argument`);
   if (!words[0]?.includes('=')) {
     const [, key = '', value] = /^(\S+)\s+([^]+)$/.exec(node.rest) ?? [];
     if (value === undefined) throw new SplitError(`${name} must have two arguments`);
-    return [{ name: key, value }];
+    return { pairs: [{ name: key, value }], isOldForm: true };
   }
-  return words.map((word) => {
+  const found = words.map((word) => {
     const equals = word.indexOf('=');
     if (equals === -1) {
       throw new SplitError(
@@ -189,6 +197,7 @@ function pairs({ node, escape }: Reader): { name: string; value: string }[] {
     if (equals === 0) throw new Error(`${name} names can not be blank`);
     return { name: word.slice(0, equals), value: word.slice(equals + 1) };
   });
+  return { pairs: found, isOldForm: false };
 }
 
 /** `a`, `a=b`, several of them. */

@@ -2,14 +2,14 @@ import { EngineError } from '../../../errors/index.ts';
 import { locate } from '../location.ts';
 import { parseDockerfile } from '../parser/parse.ts';
 import type { Dockerfile, Stage } from './instruction.ts';
-import { argPairs, flagsOf, located, parseInstruction, rangeOf } from './parse-instruction.ts';
+import { argPairs, flagsOf, located, parseInstruction, rangeOf, writtenAt } from './parse-instruction.ts';
 
 const stageName = /^[a-z][a-z0-9-_.]*$/;
 
 /** Reads a Dockerfile into stages. @throws {EngineError} `invalid-parameter` with Docker's text */
 export function readDockerfile(text: string, name?: string): Dockerfile {
-  const { nodes, escape, warnings } = parseDockerfile(text, name);
-  const file: Dockerfile = { escape, metaArgs: [], stages: [], warnings };
+  const { nodes, escape, check, emptyContinuations, warnings } = parseDockerfile(text, name);
+  const file: Dockerfile = { escape, metaArgs: [], stages: [], check, emptyContinuations, warnings };
   for (const node of nodes) {
     if (node.name === 'from') {
       file.stages.push(located(node, () => readStage(node)));
@@ -19,9 +19,8 @@ export function readDockerfile(text: string, name?: string): Dockerfile {
     if (stage !== undefined) {
       stage.instructions.push(parseInstruction(node, escape));
     } else if (node.name === 'arg') {
-      const { original, startLine: line, endLine } = node;
       const args = located(node, () => argPairs({ node, escape }));
-      file.metaArgs.push(...args.map((arg) => ({ ...arg, original, line, endLine })));
+      file.metaArgs.push(...args.map((arg) => ({ ...arg, ...writtenAt(node) })));
     } else {
       // An unknown word is the better explanation.
       parseInstruction(node, escape);
@@ -49,5 +48,6 @@ function readStage(node: Parameters<typeof flagsOf>[0]): Stage {
     );
   }
   const platform = flagsOf(node).text('platform');
-  return { original: node.original, ...rangeOf(node), base, name: stage, platform, instructions: [] };
+  const written = { as: as ?? '', name };
+  return { ...writtenAt(node), written, base, name: stage, platform, instructions: [] };
 }

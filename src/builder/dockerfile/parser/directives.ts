@@ -3,6 +3,7 @@ import { dockerfileError } from '../errors.ts';
 export interface Directives {
   escape: '\\' | '`';
   syntax: string | undefined;
+  check: string;
 }
 
 /**
@@ -24,6 +25,7 @@ export function readDirective(line: string, into: Directives, seen: Set<string>)
   }
   seen.add(name);
   if (name === 'syntax') into.syntax = value;
+  if (name === 'check') into.check = value;
   if (name !== 'escape') return true;
   if (value !== '\\' && value !== '`') {
     throw dockerfileError(`invalid escape token '${value}' does not match \` or \\`);

@@ -7,6 +7,10 @@ import { heredocsOf, type Heredoc, type HeredocStart } from './heredoc.ts';
 export interface Node {
   /** Lower case: `run`. */
   name: string;
+  /** The same as written. */
+  keyword: string;
+  /** Comments in the lines right above, without `#`. */
+  comments: string[];
   /** `--name=value` words in front of the arguments. */
   flags: string[];
   /** What follows the flags. */
@@ -24,6 +28,10 @@ export interface ParsedDockerfile {
   escape: '\\' | '`';
   /** Value of `# syntax=`; served by this front end whatever it says. */
   syntax: string | undefined;
+  /** Value of `# check=`, '' for none. */
+  check: string;
+  /** Last lines of instructions with empty lines in them. */
+  emptyContinuations: number[];
   /** Texts for the user, e.g. about empty continuation lines. */
   warnings: string[];
 }
@@ -40,19 +48,26 @@ export function parseDockerfile(text: string, name = 'Dockerfile'): ParsedDocker
   if (text.trim() === '')
     throw new EngineError('invalid-parameter', `the Dockerfile (${name}) cannot be empty`);
   const reader = new LineReader(text);
-  const directives: Directives = { escape: '\\', syntax: undefined };
+  const directives: Directives = { escape: '\\', syntax: undefined, check: '' };
   const nodes: Node[] = [];
   const emptyContinuations: string[] = [];
+  const emptyLines: number[] = [];
+  let comments: string[] = [];
   let directivesOpen = true;
   const seen = new Set<string>();
   for (let line = reader.next(); line !== undefined; line = reader.next()) {
     if (directivesOpen) directivesOpen = readDirective(line, directives, seen);
     const trimmed = line.trimStart();
+    if (trimmed === '') comments = [];
+    else if (trimmed.startsWith('#') && !directivesOpen) comments.push(trimmed.slice(1).trim());
     if (trimmed === '' || trimmed.startsWith('#')) continue;
     const startLine = reader.line;
     const { text: joined, hasEmptyLine } = joinContinuations(trimmed, reader, directives.escape);
     if (joined.trim() === '') continue;
     const node = splitInstruction(joined, directives.escape, startLine);
+    node.comments = comments;
+    comments = [];
+    if (hasEmptyLine) emptyLines.push(reader.line);
     if (['run', 'copy', 'add'].includes(node.name)) {
       node.heredocs = heredocsOf(joined).map((start) => readHeredoc(start, reader, startLine));
     }
@@ -65,6 +80,8 @@ export function parseDockerfile(text: string, name = 'Dockerfile'): ParsedDocker
     nodes,
     escape: directives.escape,
     syntax: directives.syntax,
+    check: directives.check,
+    emptyContinuations: emptyLines,
     warnings: emptyContinuations.map(
       (joined) =>
         `[WARNING]: Empty continuation line found in:\n    ${joined}\n` +
@@ -139,6 +156,8 @@ function splitInstruction(joined: string, escape: string, startLine: number): No
   const { flags, rest } = takeFlags(after, escape);
   return {
     name: word.toLowerCase(),
+    keyword: word,
+    comments: [],
     flags,
     rest: rest.trim(),
     original,

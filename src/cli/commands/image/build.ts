@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { ensureBases } from '../../base-image.ts';
+import { parseCall, showAnswer } from '../../build/answer.ts';
 import { contextSource } from '../../build/context-source.ts';
 import { lend } from '../../build/lend.ts';
 import {
@@ -49,6 +50,10 @@ export const build: Command = {
     list('cache-to', 'Where to keep what the build knows (type=inline: in the image)', {
       typeName: 'stringArray',
     }),
+    text('call', 'Ask instead of building: check, outline or targets (check,format=json)', {
+      initial: 'build',
+    }),
+    bool('check', 'Check the Dockerfile instead of building (--call=check)'),
     text('cgroup-parent', 'Cgroup that the cgroups of RUN steps are made in'),
     bool('compress', 'Compress the context on its way to the engine'),
     int('cpu-period', 'Length of a CFS scheduler period, in microseconds'),
@@ -108,6 +113,7 @@ export const build: Command = {
     });
     const mode = progressMode(flags.text('progress'), cli.env['BUILDKIT_PROGRESS']);
     const quiet = flags.bool('quiet') || mode === 'quiet';
+    const call = parseCall(flags.bool('check') ? 'check' : flags.text('call'));
     const platforms = flags.list('platform').flatMap((value) => value.split(','));
     const classic = !(await isOurs(cli));
     const lost = classic && ['no-cache-filter', 'cache-to'].find((name) => flags.list(name).length > 0);
@@ -143,11 +149,18 @@ export const build: Command = {
       };
       const body = flags.bool('compress') ? await gzipped(source.body) : source.body;
       let id: string;
+      if (classic && call !== undefined) throw new Error('this engine answers no --call');
       if (classic) id = await requestBuild(cli, { query: given, body }, 1, quiet);
       else {
         using lent = await lend(cli, { secrets: flags.list('secret'), ssh: flags.list('ssh') });
         const progress = new BuildProgress(cli, quiet ? 'quiet' : mode);
-        id = await sendBuild(cli, { query: given, body, headers: lent.headers }, progress);
+        const request = { query: { ...given, call: call?.method }, body, headers: lent.headers };
+        const sent = await sendBuild(cli, request, progress);
+        if (call !== undefined) {
+          showAnswer(cli, call, sent.answer);
+          return;
+        }
+        ({ id } = sent);
       }
       images.push({ id, platform: platforms.length > 1 ? platform : '' });
     }
