@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { image, startEngines, type BenchEngine } from './engines.ts';
 import { NameClient } from './names.ts';
 import { compare, table, timeCommand, type Row } from './measure.ts';
+import { hasIperf, throughputRatio } from './throughput.ts';
 
 const only = process.argv.slice(2);
 const all = await startEngines();
@@ -24,8 +25,8 @@ const everywhere = (...words: string[]): void => {
 };
 
 /** `docker run --rm` that publishes so many ports as one range. */
-const published = (what: string, ports: number, rounds: number): Promise<Row> =>
-  compare(what, engines, rounds, (engine) => {
+const published = (what: string, ports: number, rounds: number, by = engines): Promise<Row> =>
+  compare(what, by, rounds, (engine) => {
     const first = firstPort(engine);
     const range = ports === 1 ? `${first}:80` : `${first}-${first + ports - 1}:${first}-${first + ports - 1}`;
     return timeCommand(engine, ['run', '--rm', '-p', range, image, 'true']);
@@ -54,6 +55,17 @@ const benches: Record<string, () => Promise<Row>> = {
   published: () => published('docker run --rm, one published port', 1, 10),
   published20: () => published('docker run --rm, 20 published ports', 20, 5),
   range: () => published('docker run --rm, a range of 200 ports', 200, 3),
+  range5000: async () => ({
+    // A dockerd starts five thousand processes, for which a machine has not always room.
+    ...(await published('docker run --rm, a range of 5,000 ports', 5000, 3, engines.slice(0, 1))),
+    note: 'not by dockerd: it starts a process for each port',
+  }),
+  shifted: async () =>
+    compare('docker run --rm, 5,000 ports under other numbers', engines.slice(0, 1), 3, (engine) => {
+      const first = firstPort(engine);
+      const range = `${first}-${first + 4999}:80-5079`;
+      return timeCommand(engine, ['run', '--rm', '-p', range, image, 'true']);
+    }),
   user: () =>
     compare("docker run --rm, a user's network", engines, 10, (e) =>
       timeCommand(e, ['run', '--rm', '--network', 'bench', image, 'true']),
@@ -86,6 +98,12 @@ const benches: Record<string, () => Promise<Row>> = {
   queries: () => withNames('10,000 names asked for, 32 at a time', 3, (client) => client.many(10_000)),
   latency: () =>
     withNames('names: 99th percentile of 2,000, one after the other', 3, (client) => client.p99(2000)),
+  throughput: async () => {
+    const values: Record<string, number> = {};
+    if (hasIperf())
+      for (const engine of engines) values[engine.name] = await throughputRatio(engine, firstPort(engine), 3);
+    return { what: 'TCP by a published port ÷ to the container itself', unit: '', values };
+  },
   create: () =>
     compare('network create and rm', engines, 5, async (engine) => {
       const create = await timeCommand(engine, ['network', 'create', 'short']);
