@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { EngineError, isKind } from '../errors/index.ts';
+import type { ContainerLinkPorts } from '../network/index.ts';
 import type { HostConfig } from '../spec/index.ts';
 import type { ContainerRecord } from './containers.ts';
 import type { ContainerEntry } from './entry.ts';
@@ -166,6 +167,20 @@ export function linkEnvironment(table: ContainerTable, record: ContainerRecord):
   return environment;
 }
 
+/** What the links of a container open where neighbours are kept apart: the ports that their targets expose. */
+export function linkPorts(table: ContainerTable, record: ContainerRecord): ContainerLinkPorts[] {
+  return (record.links ?? []).map(({ target }) => {
+    const other = table.entries.get(target)?.record;
+    const ports = (other === undefined ? [] : exposedPorts(other)).flatMap(({ number, protocol }) =>
+      isPortProtocol(protocol) ? { protocol, port: number } : [],
+    );
+    return { containerId: target, ports };
+  });
+}
+
+const isPortProtocol = (name: string): name is ContainerLinkPorts['ports'][number]['protocol'] =>
+  ['tcp', 'udp', 'sctp'].includes(name);
+
 function exposedPorts(record: ContainerRecord): { number: number; protocol: string }[] {
   const keys = new Set(
     [
@@ -233,5 +248,6 @@ export function removeLink(table: ContainerTable, name: string): void {
   record.links = (record.links ?? []).filter((one) => one !== link);
   record.hostConfig.Links = linkTexts(table, record);
   table.save(parent);
+  table.parts.networks.changeLinks(parent.id, 'bridge', linkPorts(table, record));
   if (parent.running && target !== undefined) rewriteLinkLines(table, record, [namesOf(link, target)]);
 }

@@ -14,7 +14,7 @@ import {
 import type { EndpointSettings, RuntimeMount } from '../spec/index.ts';
 import type { ContainerRecord } from './containers.ts';
 import type { ContainerEntry } from './entry.ts';
-import { assertLinksRun, linkHosts, tellLinked } from './links.ts';
+import { assertLinksRun, linkHosts, tellLinked, linkPorts } from './links.ts';
 import type { ContainerTable } from './table.ts';
 
 export interface NetworkSetup {
@@ -123,6 +123,7 @@ export function attachOne(
     hostname: record.config.Hostname,
     network,
     settings,
+    ...(network === 'bridge' ? { links: linkPorts(table, record) } : {}),
     ipv6: record.hostConfig.Sysctls?.['net.ipv6.conf.all.disable_ipv6'] !== '1',
   });
   record.networks[network] = given;

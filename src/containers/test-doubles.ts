@@ -421,6 +421,7 @@ export class TestRooms implements Disposable {
       portSockets: () => [],
       closePortSockets: () => {},
       checkEndpoint: () => {},
+      changeLinks: () => {},
       driverOf: () => 'bridge',
       hostGateway: () => ['10.0.0.1'],
     });

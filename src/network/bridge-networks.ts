@@ -15,7 +15,7 @@ import type { LinkedNetwork } from './linked-network.ts';
 import type { EndpointRecord } from './network-records.ts';
 import { NetworkLives } from './network-lives.ts';
 import { NetworkTable } from './network-table.ts';
-import type { AttachRequest, Networks, Sandbox } from './networks.ts';
+import type { AttachRequest, ContainerLinkPorts, Networks, Sandbox } from './networks.ts';
 import { Firewall } from './nftables/firewall.ts';
 import { ForeignForwarding } from './nftables/foreign-forwarding.ts';
 import { Nft } from './nftables/nft.ts';
@@ -239,7 +239,11 @@ export class BridgeNetworks implements Networks {
     if (network.user?.configOnly === true)
       throw new EngineError('forbidden', 'cannot create endpoint on configuration-only network');
     const isNoted = network.driver === 'host' || network.driver === 'null';
-    const record = isNoted ? noteOnly(network, request) : this.#attachments.plumb(network, request);
+    const { links = [] } = request;
+    const record: EndpointRecord = {
+      ...(isNoted ? noteOnly(network, request) : this.#attachments.plumb(network, request)),
+      ...(links.length === 0 ? {} : { links }),
+    };
     try {
       this.#table.saveEndpoint(record);
     } catch (error) {
@@ -274,6 +278,14 @@ export class BridgeNetworks implements Networks {
     if (endpoint.isGateway !== true && endpoint.isGateway6 !== true) return;
     this.#attachments.chooseGateways(containerId);
     if (!this.#hasGateway(containerId)) this.#movePorts(containerId, undefined);
+  }
+
+  changeLinks(containerId: string, network: string, links: readonly ContainerLinkPorts[]): void {
+    const before = this.#table.endpoint(containerId, this.#table.find(network).id);
+    if (before === undefined) return;
+    const endpoint = { ...before, links };
+    this.#table.saveEndpoint(endpoint);
+    this.#bridges.relink(before, endpoint);
   }
 
   #unplumb(endpoint: EndpointRecord): void {

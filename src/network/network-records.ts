@@ -1,4 +1,5 @@
 import type { EndpointSettings, Ipam } from '../spec/index.ts';
+import type { ContainerLinkPorts } from './networks.ts';
 
 export type NetworkDriver = 'bridge' | 'macvlan' | 'ipvlan' | 'host' | 'null';
 
@@ -105,6 +106,8 @@ export interface EndpointRecord {
   interface?: string;
   /** Name of the host's end of it; absent where it has none (macvlan, ipvlan). */
   hostInterface?: string;
+  /** See AttachRequest. */
+  links?: readonly ContainerLinkPorts[];
   /** The container's IPv4 default route goes here. */
   isGateway?: boolean;
   /** The container's IPv6 default route goes here. */

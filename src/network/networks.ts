@@ -14,6 +14,14 @@ export interface AttachRequest {
   settings: Partial<EndpointSettings>;
   /** False: the container is to have no IPv6, be it that the network has. */
   ipv6?: boolean;
+  /** Where neighbours are kept apart: containers of this network that are reached all the same, at these ports. */
+  links?: readonly ContainerLinkPorts[];
+}
+
+export interface ContainerLinkPorts {
+  /** Id of a container, which may have no endpoint yet or no more. */
+  containerId: string;
+  ports: readonly { protocol: 'tcp' | 'udp' | 'sctp'; port: number }[];
 }
 
 export interface Sandbox {
@@ -69,6 +77,8 @@ export interface Networks {
    */
   checkEndpoint(network: string, settings: Partial<EndpointSettings>): void;
   detach(containerId: string, network: string): void;
+  /** The links of an endpoint are these from now on. No error when there is no such endpoint. */
+  changeLinks(containerId: string, network: string, links: readonly ContainerLinkPorts[]): void;
   /**
    * Publishes ports of the container on the host, into the network of its default route; they are withdrawn with the
    * sandbox, and move when the route does.

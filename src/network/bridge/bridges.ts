@@ -16,7 +16,8 @@ import { addressesOf } from '../endpoint.ts';
 import type { NetworkTable } from '../network-table.ts';
 import type { Firewall } from '../nftables/firewall.ts';
 import type { ForeignForwarding } from '../nftables/foreign-forwarding.ts';
-import { guardElements, type GuardedPort } from '../nftables/guard.ts';
+import type { Element } from '../nftables/element.ts';
+import { guardElements, linkedElement, type GuardedPort } from '../nftables/guard.ts';
 import type { PortForward } from '../nftables/port-elements.ts';
 import type { Surroundings } from '../user-network.ts';
 import { operatorTable, tableName, type BridgeRules } from '../nftables/ruleset.ts';
@@ -238,6 +239,7 @@ export class Bridges {
       if (name === undefined || !masters.has(name) || masters.get(name) === bridge.linkIndex) continue;
       this.#netlink.setLink(name, { master: bridge.record.name, up: true });
       bridge.setPort(name, settings.MacAddress);
+      this.#joinLinked(endpoint);
       this.#onReconnected(endpoint);
     }
   }
@@ -360,6 +362,7 @@ export class Bridges {
       ...(record.trustedLinks === undefined ? {} : { trustedLinks: record.trustedLinks }),
       forwards: this.#forwardsInto(id),
       ports: this.#table.endpointsOf({ id }).flatMap((endpoint) => guardedPort(endpoint) ?? []),
+      linked: this.#table.endpointsOf({ id }).flatMap((endpoint) => this.#linkElements(endpoint)),
     };
   }
 
@@ -369,7 +372,8 @@ export class Bridges {
     const port = guardedPort(endpoint);
     if (bridge === undefined || port === undefined) return;
     try {
-      this.#firewall.add(bridge, guardElements(port));
+      this.#firewall.add(bridge, [...guardElements(port), ...this.#linkElements(endpoint)]);
+      this.#joinLinked(endpoint);
     } catch (error) {
       // Somebody removed the table: repairFirewall() brings it back with all that is in it.
       if (!(error instanceof SyscallError && error.errno === 'ENOENT')) throw error;
@@ -380,7 +384,35 @@ export class Bridges {
   dismiss(endpoint: EndpointRecord): void {
     const bridge = this.#open.get(endpoint.networkId)?.record.name;
     const port = guardedPort(endpoint);
-    if (bridge !== undefined && port !== undefined) this.#firewall.delete(bridge, guardElements(port));
+    if (bridge === undefined || port === undefined) return;
+    this.#firewall.delete(bridge, [...guardElements(port), ...this.#linkElements(endpoint)]);
+  }
+
+  /** The endpoint has other links than before. */
+  relink(before: EndpointRecord, endpoint: EndpointRecord): void {
+    const bridge = this.#open.get(endpoint.networkId)?.record.name;
+    if (bridge === undefined) return;
+    this.#firewall.delete(bridge, this.#linkElements(before));
+    this.#firewall.add(bridge, this.#linkElements(endpoint));
+    this.#joinLinked(endpoint);
+  }
+
+  /** What opens ways between the endpoint and its neighbours, where they are kept apart. */
+  #linkElements(endpoint: EndpointRecord): Element[] {
+    const bridge = this.#open.get(endpoint.networkId);
+    if (bridge?.record.neighbours !== false) return [];
+    return this.#table
+      .endpointsOf({ id: endpoint.networkId })
+      .filter(({ containerId }) => containerId !== endpoint.containerId)
+      .flatMap((other) => [...linkedElements(endpoint, other), ...linkedElements(other, endpoint)]);
+  }
+
+  /** A port that is isolated is so from others that are: one that has links is not, and the bridge's table says how far. */
+  #joinLinked({ networkId, hostInterface, links = [] }: EndpointRecord): void {
+    const bridge = this.#open.get(networkId);
+    if (bridge?.record.neighbours !== false || hostInterface === undefined || links.length === 0) return;
+    if (!this.#firewall.guards) return;
+    this.#netlink.setBridgePort(hostInterface, { isolated: false });
   }
 
   get(network: NetworkRecord): BridgeNetwork {
@@ -388,6 +420,19 @@ export class Bridges {
     if (bridge === undefined) throw new EngineError('unavailable', `network ${network.name} is not up`);
     return bridge;
   }
+}
+
+/** At which ports of the one the other's links reach it, by each family that both have. */
+function linkedElements(from: EndpointRecord, to: EndpointRecord): Element[] {
+  return (from.links ?? [])
+    .filter(({ containerId }) => containerId === to.containerId)
+    .flatMap(({ ports }) =>
+      addressesOf(from).flatMap((source) =>
+        addressesOf(to)
+          .filter((target) => target.includes(':') === source.includes(':'))
+          .flatMap((target) => ports.map((port) => linkedElement({ from: source, to: target, ...port }))),
+      ),
+    );
 }
 
 function guardedPort(endpoint: EndpointRecord): GuardedPort | undefined {

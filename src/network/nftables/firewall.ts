@@ -32,7 +32,6 @@ export class Firewall {
   readonly #onFailure: (message: string) => void;
   /** Changes made while a bridge's tables are being written, which may come before or after; by bridge. */
   readonly #meanwhile = new Map<string, ElementChange[]>();
-  /** False: the kernel has no nftables for the family `bridge`. */
   #guards = true;
   #waiting: Waiting[] = [];
   #isRunning = false;
@@ -46,6 +45,11 @@ export class Firewall {
     this.#nft = parts.nft;
     this.#netlink = parts.netlink;
     this.#onFailure = parts.onFailure;
+  }
+
+  /** False: the kernel has no nftables for the family `bridge`, and what passes between ports is not looked at. */
+  get guards(): boolean {
+    return this.#guards;
   }
 
   /**

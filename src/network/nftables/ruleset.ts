@@ -1,6 +1,6 @@
 import type { FirewallFamily, OffsetTranslation } from '../../sys/index.ts';
 import type { GatewayMode } from '../network-records.ts';
-import { elementCommand } from './element.ts';
+import { elementCommand, type Element } from './element.ts';
 import { guardCommands, guardElements, type GuardedPort } from './guard.ts';
 import type { Gate } from '../bridge/gate.ts';
 import { portElements, portMaps, type PortForward } from './port-elements.ts';
@@ -41,6 +41,8 @@ export interface BridgeRules {
   forwards?: readonly PortForward[];
   /** The bridge's ports, and the addresses that may come from each. */
   ports?: readonly GuardedPort[];
+  /** What containers with links may reach of neighbours that are kept apart. */
+  linked?: readonly Element[];
 }
 
 interface Family {
@@ -156,7 +158,7 @@ export function operatorTable(bridge: string): string {
 /** The bridge's own table, in the family `bridge`: which packets may pass between its ports. */
 export function guardTableCommands(rules: BridgeRules): string {
   const table = tableName(rules.bridge);
-  const elements = (rules.ports ?? []).flatMap((port) => guardElements(port));
+  const elements = (rules.ports ?? []).flatMap((port) => guardElements(port)).concat(rules.linked ?? []);
   return guardCommands(rules, table) + elements.map((one) => elementCommand('add', table, one)).join('');
 }
 

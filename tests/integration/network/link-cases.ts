@@ -230,4 +230,38 @@ export const linkCases: NetworkCase[] = [
     },
     expected: ['10.97.0.2', '["db:store"]', 'NXDOMAIN'],
   },
+  {
+    title: 'where neighbours are kept apart a link opens the ports that its target exposes, and nothing else',
+    async see(world) {
+      return world.withFlags(['--icc=false'], async () => {
+        await world.run('--name', 'db', '--expose', '5432', '--expose', '53/udp');
+        await world.run('--name', 'web', '--link', 'db:store');
+        await world.run('--name', 'other');
+        for (const port of [5432, 80]) await world.serveTcp('db', port);
+        await world.serveUdp('db', 53);
+        await world.serveTcp('web', 80);
+        const [db, web] = [await world.address('db', 'bridge'), await world.address('web', 'bridge')];
+        const seen = async () => [
+          (await world.ask('web', db, 5432)) === web,
+          (await world.ask('web', db, 53, 'udp')) === web,
+          await world.ask('web', db, 80),
+          await world.ask('other', db, 5432),
+          await world.ask('db', web, 80),
+          await world.ask('other', web, 80),
+        ];
+        const first = await seen();
+        await world.crash();
+        await world.restart(['--icc=false']);
+        const adopted = await seen();
+        await world.ok('rm', '--link', 'web/store');
+        return [first, adopted, await world.ask('web', db, 5432)];
+      });
+    },
+    expected: [
+      [true, true, 'timeout', 'timeout', 'timeout', 'timeout'],
+      [true, true, 'timeout', 'timeout', 'timeout', 'timeout'],
+      'timeout',
+    ],
+    notDockerd: 'it needs br_netfilter for it',
+  },
 ];
