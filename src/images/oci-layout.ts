@@ -21,6 +21,7 @@ import type { LayerSource } from './layers.ts';
 import { isIndex, parseAllEntries, parseDescriptor, parseManifest } from './manifests.ts';
 
 const maxDepth = 8;
+const plainLayers = new Set<string>([mediaTypes.ociLayer, mediaTypes.dockerLayer]);
 
 /**
  * Reads an OCI image layout (image-spec v1.1 image-layout.md): the images of each entry of `index.json`. Of an index
@@ -64,7 +65,7 @@ export async function isOriginal(files: ArchiveFiles): Promise<boolean> {
   for (const entry of await layoutEntries(files)) {
     if (isIndex(entry)) return true;
     const { layers } = parseManifest(await blobBytes(files, entry), entry.digest);
-    if (layers.some(({ mediaType }) => mediaType !== mediaTypes.ociLayer)) return true;
+    if (layers.some(({ mediaType }) => !plainLayers.has(mediaType))) return true;
   }
   return false;
 }
