@@ -202,6 +202,7 @@ RUN --mount=type=secret,id=token,env=TOKEN test "$(echo -n $TOKEN | wc -c)" = ${
     await ended;
     await daemon.start();
     assert.deepEqual(traces(), []);
+    assert.equal(spawnSync('pgrep', ['-f', 'echo crashed-runs']).status, 1, 'the step has ended');
     const { output } = await build('FROM BASE\nRUN echo crashed-first\nRUN echo other\n');
     assert.equal(output.match(/Using cache/g)?.length, 1, output);
     const before = mounts();

@@ -25,6 +25,8 @@ export class CacheMounts {
   readonly #locks = new Map<string, Promise<void>>();
   /** How many steps use a directory, by name. */
   readonly #inUse = new Map<string, number>();
+  /** Sizes by name, and after how many uses they were taken. */
+  readonly #counted = new Map<string, { uses: number; sizeBytes: number }>();
 
   constructor(directory: string, records: Records) {
     this.#directory = directory;
@@ -88,9 +90,22 @@ export class CacheMounts {
       .map(([name, record]) => ({ name, record, isInUse: this.#inUse.has(name) }));
   }
 
-  /** Bytes on disk of each, by name. */
+  /** Bytes on disk of each, by name. Those that nobody has used since are not counted again. */
   async sizesBytes(): Promise<Map<string, number>> {
-    const names = this.#records.entries().map(([name]) => name);
+    const entries = this.#records.entries();
+    const stale = entries.filter(
+      ([name, { uses }]) => this.#inUse.has(name) || this.#counted.get(name)?.uses !== uses,
+    );
+    const counted = await this.#count(stale.map(([name]) => name));
+    for (const [name, { uses }] of stale) {
+      // What a step works on may still grow.
+      const settled = this.#inUse.has(name) ? -1 : uses;
+      this.#counted.set(name, { uses: settled, sizeBytes: counted.get(name) ?? 0 });
+    }
+    return new Map(entries.map(([name]) => [name, this.#counted.get(name)?.sizeBytes ?? 0]));
+  }
+
+  async #count(names: readonly string[]): Promise<Map<string, number>> {
     if (names.length === 0) return new Map();
     const text = await new Promise<string>((resolve) => {
       // Files that vanish meanwhile make it fail, but not the rest wrong.
@@ -109,6 +124,7 @@ export class CacheMounts {
   remove(name: string): boolean {
     if (this.#inUse.has(name) || this.#records.get(name) === undefined) return false;
     this.#records.delete(name);
+    this.#counted.delete(name);
     rmSync(`${this.#directory}/${name}`, { recursive: true, force: true });
     return true;
   }
