@@ -33,13 +33,13 @@ const compile = 'head -c 60000000 /dev/zero | sha256sum';
 const benches: Record<string, () => Promise<Row>> = {
   uncached: () => {
     const context = newContext('uncached', steps);
-    return compare('uncached: 12 small RUN steps', engines, 5, {
+    return compare('uncached: 12 small RUN steps', engines, 3, {
       body: (engine) => build(engine, context, ['--no-cache']),
     });
   },
   cached: () => {
     const context = newContext('cached', steps);
-    return compare('cached: the same 12 steps again', engines, 9, {
+    return compare('cached: the same 12 steps again', engines, 5, {
       body: (engine) => build(engine, context),
     });
   },
@@ -58,14 +58,14 @@ const benches: Record<string, () => Promise<Row>> = {
     const last = names.map((name) => `COPY --from=${name} /${name} /${name}\n`).join('');
     const context = newContext('stages', '');
     writeFileSync(join(context, 'Dockerfile'), `${names.map(stage).join('')}FROM ${image}\n${last}`);
-    return compare('stages: four of two steps that compute', engines, 5, {
+    return compare('stages: four of two steps that compute', engines, 3, {
       body: (engine) => build(engine, context, ['--no-cache']),
     });
   },
   line: () => {
     const context = newContext('line', 'COPY . /app\nRUN echo built > /built\n');
     const files = fill(context, 10_000, 1000);
-    return compare('line: one changed in a context of 10,000 files', engines, 5, {
+    return compare('line: one changed in a context of 10,000 files', engines, 3, {
       before: () => change(files.slice(5000, 5001)),
       body: (engine) => build(engine, context),
     });
