@@ -72,8 +72,9 @@ test('CacheMounts keeps what is written, begins with a seed, and removes nothing
     const first = await mounts.take(seeded, seed, signal);
     assert.equal(readFileSync(join(first.path, 'f'), 'utf8'), 'seed');
     writeFileSync(join(first.path, 'f'), 'written');
-    const [{ name = '', isInUse } = {}] = mounts.list();
-    assert.equal(isInUse, true);
+    const [listed] = mounts.list();
+    assert.equal(listed?.isInUse, true);
+    const { name } = listed;
     assert.equal(mounts.remove(name), false);
     first.release();
     const again = await mounts.take(seeded, seed, signal);
