@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -5,35 +6,18 @@ import {
   lstatSync,
   mkdirSync,
   readFileSync,
-  readdirSync,
-  readlinkSync,
   renameSync,
   rmSync,
-  symlinkSync,
-  type Stats,
 } from 'node:fs';
-import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { packChanges, treeChanges, type TreeChange } from '../archive/index.ts';
-import { EngineError, SyscallError } from '../errors/index.ts';
-import { isDigest, type ChainId } from '../spec/index.ts';
-import { diskUsageBytes, unmountFlags, type OverlayMount, type Syscall } from '../sys/index.ts';
-import { makeInitTree } from './init-tree.ts';
-import { LayerStore } from './layer-store.ts';
+import { SyscallError } from '../errors/index.ts';
+import type { ChainId } from '../spec/index.ts';
+import { diskUsageBytes, unmountFlags, type OverlayMount } from '../sys/index.ts';
+import { LayeredSnapshotter } from './layered-snapshotter.ts';
 import type { Snapshotter } from './snapshotter.ts';
-import { Trash } from './trash.ts';
 import { treeSizeBytes } from './tree-size.ts';
 import { removeUntouched } from './untouched-tree.ts';
 
-export interface SnapshotterParts {
-  /** `<data root>/overlay2` or `<data root>/vfs`. */
-  directory: string;
-  syscall: Syscall;
-  status: readonly (readonly [string, string])[];
-}
-
-const HALF_MADE = '.new-';
-const NO_PARENT = 'none';
 /** What a disk takes in some milliseconds; a process costs about as much. */
 const DIRTY_MAX_BYTES = 16 * 1024 * 1024;
 
@@ -42,88 +26,43 @@ const DIRTY_MAX_BYTES = 16 * 1024 * 1024;
  * `parent` is a symlink whose text is the layer's chain id. Upper directories are plain (no redirects, no metacopy), so
  * that changes and diff can read them as they are.
  */
-export class OverlaySnapshotter implements Snapshotter {
+export class OverlaySnapshotter extends LayeredSnapshotter implements Snapshotter {
   readonly driver = 'overlay2';
-  readonly status: readonly (readonly [string, string])[];
-  readonly #syscall: Syscall;
-  readonly #active: string;
-  readonly #scratchInit: string;
-  readonly #trash: Trash;
-  readonly #layers: LayerStore;
   #refusesVolatile = false;
-
-  constructor(parts: SnapshotterParts) {
-    this.status = parts.status;
-    this.#syscall = parts.syscall;
-    this.#active = `${parts.directory}/active`;
-    this.#scratchInit = `${parts.directory}/init`;
-    mkdirSync(this.#active, { recursive: true, mode: 0o711 });
-    this.#trash = new Trash(`${parts.directory}/trash`);
-    this.#layers = new LayerStore(`${parts.directory}/layers`, this.#trash);
-  }
-
-  hasLayer(chainId: ChainId): boolean {
-    return this.#layers.has(chainId);
-  }
 
   createLayer(
     chainId: ChainId,
     parent: ChainId | null,
     fill: (directory: string, form: 'overlay' | 'merged') => Promise<void>,
   ): Promise<void> {
-    return this.#layers.create(chainId, parent, (directory) => fill(directory, 'overlay'));
+    return this.store.create(chainId, parent, (directory) => fill(directory, 'overlay'));
   }
 
   layerSizeBytes(chainId: ChainId): Promise<number> {
-    return this.#layers.sizeBytes(chainId);
-  }
-
-  layerDiskBytes(chainId: ChainId): Promise<number> {
-    return this.#layers.diskBytes(chainId);
-  }
-
-  removeLayer(chainId: ChainId): Promise<void> {
-    this.#layers.remove(chainId);
-    return Promise.resolve();
-  }
-
-  layers(): ChainId[] {
-    return this.#layers.list();
+    return this.store.sizeBytes(chainId);
   }
 
   layerDirectories(chainId: ChainId): string[] {
-    return this.#layers.chain(chainId).map((layer) => this.#layers.files(layer));
+    return this.store.chain(chainId).map((layer) => this.store.files(layer));
   }
 
   prepare(key: string, parent: ChainId | null): Promise<void> {
-    return attempt(() => {
-      const directory = this.#directory(key);
-      if (existsSync(directory)) throw new EngineError('already-exists', `snapshot ${key} exists already`);
-      const lower = this.#lowerDirectories(parent);
-      const half = `${this.#active}/${HALF_MADE}${key}-${randomBytes(4).toString('hex')}`;
-      try {
-        mkdirSync(half, { mode: 0o711 });
-        const upper = `${half}/upper`;
-        mkdirSync(upper);
-        chmodSync(upper, 0o755);
-        mkdirSync(`${half}/work`, { mode: 0o700 });
-        mkdirSync(`${half}/merged`, { mode: 0o755 });
-        symlinkSync(parent ?? NO_PARENT, `${half}/parent`);
-        // The root of the merged tree looks as the upper directory does. Docker keeps the image's owner and always has
-        // mode 0755: images made from a private directory (0700) would be closed to their own users otherwise.
-        const root = lstatSync(lower[0] ?? half);
-        if (root.uid !== 0 || root.gid !== 0) chownSync(upper, root.uid, root.gid);
-        renameSync(half, directory);
-      } catch (error) {
-        this.#trash.discard(half);
-        throw error;
-      }
+    return this.make(key, parent, (directory, lower) => {
+      const upper = `${directory}/upper`;
+      mkdirSync(upper);
+      chmodSync(upper, 0o755);
+      mkdirSync(`${directory}/work`, { mode: 0o700 });
+      mkdirSync(`${directory}/merged`, { mode: 0o755 });
+      // The root of the merged tree looks as the upper directory does. Docker keeps the image's owner and always has
+      // mode 0755: images made from a private directory (0700) would be closed to their own users otherwise.
+      const root = lstatSync(lower[0] ?? directory);
+      if (root.uid !== 0 || root.gid !== 0) chownSync(upper, root.uid, root.gid);
     });
   }
 
   mount(key: string, options: { isDiscardable?: boolean } = {}): Promise<string> {
     return attempt(() => {
-      const directory = this.#existing(key);
+      const directory = this.existing(key);
       const target = `${directory}/merged`;
       if (this.#isMounted(directory)) return target;
       // The kernel's mark that it was mounted so before and may have lost writes: here it may.
@@ -131,12 +70,12 @@ export class OverlaySnapshotter implements Snapshotter {
       if (existsSync(mark)) rmSync(mark, { recursive: true });
       const overlay = {
         target,
-        lowerDirs: this.#lowerDirectories(this.#parent(key)),
+        lowerDirs: this.lowerDirectories(this.parent(key)),
         upperDir: `${directory}/upper`,
         workDir: `${directory}/work`,
       };
       if (options.isDiscardable === true && this.#mountVolatile(overlay)) return target;
-      this.#syscall.mountOverlay(overlay);
+      this.syscall.mountOverlay(overlay);
       return target;
     });
   }
@@ -145,7 +84,7 @@ export class OverlaySnapshotter implements Snapshotter {
   #mountVolatile(overlay: OverlayMount): boolean {
     if (this.#refusesVolatile) return false;
     try {
-      this.#syscall.mountOverlay({ ...overlay, isVolatile: true });
+      this.syscall.mountOverlay({ ...overlay, isVolatile: true });
       return true;
     } catch (error) {
       if (!(error instanceof SyscallError) || error.errno !== 'EINVAL') throw error;
@@ -155,29 +94,21 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async unmount(key: string): Promise<void> {
-    await this.#unmount(this.#directory(key));
+    await this.#unmount(this.directory(key));
   }
 
   async remove(key: string): Promise<void> {
-    const directory = this.#directory(key);
+    const directory = this.directory(key);
     await this.#unmount(directory);
-    if (!removeUntouched(directory)) this.#trash.discard(directory);
-  }
-
-  active(): string[] {
-    return readdirSync(this.#active).filter((name) => !name.startsWith(HALF_MADE));
-  }
-
-  usedLayers(): Set<ChainId> {
-    return this.#layers.below(this.active().map((key) => this.#parent(key)));
+    if (!removeUntouched(directory)) this.trash.discard(directory);
   }
 
   describe(key: string): { rootPath: string; data: Record<string, string> } {
-    const directory = this.#existing(key);
+    const directory = this.existing(key);
     return {
       rootPath: `${directory}/merged`,
       data: {
-        LowerDir: this.#lowerDirectories(this.#parent(key)).join(':'),
+        LowerDir: this.lowerDirectories(this.parent(key)).join(':'),
         MergedDir: `${directory}/merged`,
         UpperDir: `${directory}/upper`,
         WorkDir: `${directory}/work`,
@@ -186,16 +117,16 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async changes(key: string): Promise<TreeChange[]> {
-    const directory = this.#existing(key);
-    return treeChanges(this.#syscall, `${directory}/upper`, this.#lowerDirectories(this.#parent(key)));
+    const directory = this.existing(key);
+    return treeChanges(this.syscall, `${directory}/upper`, this.lowerDirectories(this.parent(key)));
   }
 
   async *diff(key: string): AsyncIterable<Uint8Array> {
-    yield* packChanges(this.#syscall, `${this.#existing(key)}/upper`);
+    yield* packChanges(this.syscall, `${this.existing(key)}/upper`);
   }
 
   async takeChanges(key: string, directory: string): Promise<boolean> {
-    const own = this.#existing(key);
+    const own = this.existing(key);
     await this.#unmount(own);
     try {
       renameSync(`${own}/upper`, directory);
@@ -207,49 +138,11 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async usageBytes(key: string): Promise<number> {
-    return treeSizeBytes(`${this.#existing(key)}/upper`);
+    return treeSizeBytes(`${this.existing(key)}/upper`);
   }
 
   async diskBytes(key: string): Promise<number> {
-    return diskUsageBytes(`${this.#existing(key)}/upper`);
-  }
-
-  async sweep(keep: ReadonlySet<string>): Promise<void> {
-    for (const name of readdirSync(this.#active)) {
-      if (name.startsWith(HALF_MADE)) this.#trash.discard(`${this.#active}/${name}`);
-      else if (!keep.has(name)) await this.remove(name);
-    }
-    this.#layers.sweep();
-    this.#trash.sweep();
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.#trash.drain(), this.#layers.close()]);
-  }
-
-  #directory(key: string): string {
-    if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(key))
-      throw new EngineError('invalid-parameter', `bad snapshot key ${key}`);
-    return `${this.#active}/${key}`;
-  }
-
-  #existing(key: string): string {
-    const directory = this.#directory(key);
-    if (!existsSync(directory)) throw new EngineError('not-found', `snapshot does not exist: ${key}`);
-    return directory;
-  }
-
-  #parent(key: string): ChainId | null {
-    const text = readlinkSync(`${this.#directory(key)}/parent`);
-    return isDigest(text) ? text : null;
-  }
-
-  /** All below the upper directory, top first: the init tree of the image, then its layers. */
-  #lowerDirectories(parent: ChainId | null): string[] {
-    const layers = parent === null ? [] : this.layerDirectories(parent);
-    const init = parent === null ? this.#scratchInit : this.#layers.companion(parent, 'init');
-    if (!existsSync(init)) makeInitTree(init, (relative) => topmost(layers, relative));
-    return [init, ...layers];
+    return diskUsageBytes(`${this.existing(key)}/upper`);
   }
 
   #isMounted(directory: string): boolean {
@@ -266,13 +159,13 @@ export class OverlaySnapshotter implements Snapshotter {
       if (error === null) return;
     }
     try {
-      this.#syscall.unmount(target);
+      this.syscall.unmount(target);
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error;
       if (error.errno === 'EINVAL' || error.errno === 'ENOENT') return;
       if (error.errno !== 'EBUSY') throw error;
       // Something on the host still looks into it: it goes when that does.
-      this.#syscall.unmount(target, unmountFlags.detach);
+      this.syscall.unmount(target, unmountFlags.detach);
     }
   }
 }
@@ -291,12 +184,4 @@ function dirtyBytes(): number {
 /** Errors of synchronous code as a rejection, as callers of a promise expect them. */
 async function attempt<T>(body: () => T): Promise<T> {
   return body();
-}
-
-function topmost(layers: readonly string[], relative: string): Stats | undefined {
-  for (const layer of layers) {
-    const stat = lstatSync(relative === '' ? layer : `${layer}/${relative}`, { throwIfNoEntry: false });
-    if (stat !== undefined) return stat;
-  }
-  return undefined;
 }
