@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeBusyboxTree } from '../../fixtures/busybox-tree.ts';
-import type { CliCase } from './cases.ts';
+import type { CliCase } from './cli-case.ts';
 
 export interface CaseOutcome {
   stdout: string;
