@@ -135,6 +135,31 @@ export const parentCases: NetworkCase[] = [
     expected: [true, '10.61.0.2', false, ''],
   },
   {
+    title: 'macvlan: a network has several subnets, each with its own gateway, filled one after the other',
+    async see(world) {
+      const subnets = [
+        '--subnet',
+        '10.61.0.0/30',
+        '--gateway',
+        '10.61.0.1',
+        '--subnet',
+        '10.62.0.0/24',
+        '--gateway',
+        '10.62.0.1',
+      ];
+      await world.ok('network', 'create', '-d', 'macvlan', ...subnets, ...onWan, 'lan');
+      const seen = [];
+      for (const [name, ...options] of [['one'], ['two'], ['three', '--ip', '10.62.0.9']]) {
+        await world.run('--name', name ?? '', '--network', 'lan', ...options);
+        const format =
+          '{{with index .NetworkSettings.Networks "lan"}}{{.IPAddress}}/{{.IPPrefixLen}} {{.Gateway}}{{end}}';
+        seen.push(await world.ok('inspect', '-f', format, name ?? ''));
+      }
+      return seen;
+    },
+    expected: ['10.61.0.2/30 10.61.0.1', '10.62.0.2/24 10.62.0.1', '10.62.0.9/24 10.62.0.1'],
+  },
+  {
     title: 'macvlan: parents that are not there, loopback and modes that are none are refused',
     async see(world) {
       const refused = [];
