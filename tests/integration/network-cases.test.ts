@@ -54,7 +54,7 @@ async function runInWorld(share: number): Promise<void> {
       const options = {
         env: { ...env, CORACLE_TEST_NETWORK_WORLD: temporary, NETWORK_CASES_SHARE: String(share) },
         encoding: 'utf8',
-        timeout: 400_000,
+        timeout: 900_000,
         maxBuffer: 64 * 1024 * 1024,
       } as const;
       execFile('unshare', argv, options, (error, stdout, stderr) =>
