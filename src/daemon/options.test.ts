@@ -208,3 +208,13 @@ test('buildOptions() reads how large archives may become', () => {
   assert.deepEqual(buildOptions(new Map()).engine.archiveLimits, {});
   assert.throws(() => buildOptions(new Map([['max-archive-size', 'x']] as const)), /invalid size/);
 });
+
+test('buildOptions() reads who lets packets reach published ports, and the mark of those that pass', () => {
+  const bridge = (flag: 'publish-policy' | 'bridge-accept-fwmark', value: string) =>
+    buildOptions(new Map([[flag, value]])).engine.bridge;
+  assert.equal(bridge('publish-policy', 'host-firewall')?.publishPolicy, 'host-firewall');
+  assert.deepEqual(bridge('bridge-accept-fwmark', '0x1/0x3')?.acceptMark, { value: '0x1', mask: '0x3' });
+  assert.deepEqual(bridge('bridge-accept-fwmark', '16')?.acceptMark, { value: '16', mask: '0xffffffff' });
+  assert.throws(() => bridge('publish-policy', 'ufw'), /invalid publish policy: ufw/);
+  assert.throws(() => bridge('bridge-accept-fwmark', '0x1/0x3; drop'), /invalid firewall mark/);
+});
