@@ -6,7 +6,8 @@ import { writeHijackHead } from './container-streams.ts';
 
 /** What Docker's API does not have, under /coracle. @see docs/dev/extensions.md */
 export function extensionRoutes(engine: EngineServices): Route[] {
-  const library = libraryOf(engine);
+  // Made when it is first called: most clients never do.
+  let library: ReturnType<typeof libraryOf> | undefined;
   return [
     route({
       method: 'POST',
@@ -15,6 +16,7 @@ export function extensionRoutes(engine: EngineServices): Route[] {
       upgrades: true,
       query: {},
       handle(exchange) {
+        library ??= libraryOf(engine);
         serveLibrary(library, writeHijackHead(exchange, false));
         return Promise.resolve();
       },
