@@ -117,6 +117,8 @@ function podman(): BenchEngine {
     enginePids: () => [],
     dispose: async () => {
       spawnSync(command[0] ?? '', [...command.slice(1), 'system', 'reset', '-f']);
+      // On some file systems it binds its directory to itself, and leaves that.
+      spawnSync('umount', [join(directory, 'root/overlay')]);
       rmSync(directory, { recursive: true, force: true });
     },
   };
