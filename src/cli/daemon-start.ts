@@ -61,7 +61,8 @@ export async function startDaemon(
   const exit = { reason: '' };
   child.on('error', (error) => (exit.reason = error.message));
   child.on('exit', (code, signal) => (exit.reason = signal ?? `exit code ${code}`));
-  const deadline = Date.now() + 30_000;
+  // Its end is seen at once; a slow machine with many containers to restore is waited for.
+  const deadline = Date.now() + 120_000;
   while (Date.now() < deadline) {
     if (await answers(address.path)) {
       child.unref();

@@ -67,7 +67,7 @@ export const lookingCases: CliCase[] = [
   ),
   c(
     'diff',
-    'docker run --name $P $IMG sh -c "echo x > /new; rm /etc/group; mkdir /d; touch /d/f; chmod 700 /root"; docker diff $P; docker rm $P',
+    'docker run --name $P $IMG sh -c "echo x > /new; rm /etc/group; mkdir /d; touch /d/f; chmod 700 /root"; docker diff $P | sort; docker rm $P',
   ),
   c('port none', 'docker run -d --name $P $IMG sleep 100 >/dev/null; docker port $P; docker rm -f $P'),
   c(
