@@ -59,6 +59,8 @@ test('NamesKeeper: the waiting shell ends when there is nothing to keep, or by t
   const two = make();
   two.appoint();
   const waiting = Number(readFileSync(pidPath, 'utf8'));
+  // The kernel lets the one who spawned go on a moment before the new program has its arguments.
+  while (readFileSync(`/proc/${waiting}/cmdline`, 'utf8') === '') await delay(1);
   await make().dismiss();
   assert.deepEqual([isAlive(waiting), existsSync(pidPath), existsSync(started)], [false, false, false]);
   await two.close(true);
