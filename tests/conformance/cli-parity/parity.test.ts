@@ -11,6 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { TestDaemon } from '../../fixtures/daemon.ts';
+import { withDockerClient } from '../../fixtures/docker-client.ts';
 import { cliCases } from '../cli/cases.ts';
 import { baseImage, importBaseImage, removeBaseImage, runCase, type CaseOutcome } from '../cli/run-case.ts';
 import { parityScripts } from './cases.ts';
@@ -38,7 +39,7 @@ function neutral(outcome: CaseOutcome): CaseOutcome {
   return { stdout: rename(outcome.stdout), stderr: rename(outcome.stderr), code: outcome.code };
 }
 
-describe('our client beside docker’s', () => {
+describe(...withDockerClient('our client beside docker’s'), () => {
   const directory = mkdtempSync(join(tmpdir(), 'coracle-parity-'));
   const path = process.env['PATH'] ?? '';
   let daemon: TestDaemon | undefined;

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../../fixtures/daemon.ts';
+import { withDockerClient } from '../../fixtures/docker-client.ts';
 import { cliCases } from './cases.ts';
 import { differences } from './differences.ts';
 import { importBaseImage, removeBaseImage, runCase, type CaseOutcome } from './run-case.ts';
@@ -15,7 +16,7 @@ const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.ur
   CaseOutcome
 >;
 
-describe('docker client conformance', () => {
+describe(...withDockerClient('docker client conformance'), () => {
   let daemon: TestDaemon | undefined;
   let host = process.env['CONFORMANCE_HOST'] ?? '';
 

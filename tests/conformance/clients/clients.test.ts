@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../../fixtures/daemon.ts';
+import { withDockerClient } from '../../fixtures/docker-client.ts';
 import { importBaseImage, removeBaseImage } from '../cli/run-case.ts';
 import { clients, isInstalled, transcript } from './clients.ts';
 
@@ -14,7 +15,7 @@ const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.ur
   string[]
 >;
 
-describe('clients made for Docker', () => {
+describe(...withDockerClient('clients made for Docker'), () => {
   let daemon: TestDaemon | undefined;
   let host = process.env['CONFORMANCE_HOST'] ?? '';
 

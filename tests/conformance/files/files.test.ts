@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { TestDaemon } from '../../fixtures/daemon.ts';
-import { missingPrograms } from '../../fixtures/docker-registry.ts';
+import { unfitDockerClient } from '../../fixtures/docker-client.ts';
 import { busyboxArchive } from './image.ts';
 import { Client, runOperations, type Outcome } from './operations.ts';
 import { recorded } from './recorded.ts';
@@ -16,7 +16,7 @@ const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.ur
   string,
   Outcome
 >;
-const missing = missingPrograms('docker');
+const missing = unfitDockerClient();
 
 describe(
   `files of every kind${missing === undefined ? '' : ` (skipped: ${missing})`}`,
