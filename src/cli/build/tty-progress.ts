@@ -92,6 +92,6 @@ export class TtyProgress {
 
 /** Without what moves the cursor. */
 function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- escapes of terminals begin with one
   return text.replaceAll(/\u001b\[[0-9;?]*[A-Za-z]/g, '').replaceAll(/[\u0000-\u001f]/g, ' ');
 }
