@@ -222,7 +222,7 @@ export const lifeCases: NetworkCase[] = [
       await world.run('--name', 'web');
       await world.serveTcp('web', 80);
       await world.crash();
-      const orphan = world.makeOrphan();
+      const orphan = world.makeOrphan(world.bridge);
       await world.restart();
       await world.eventually(async () => !world.hostLinks().includes(orphan));
       return /^\d/.test(await world.ask('host', await world.address('web', 'bridge'), 80));
