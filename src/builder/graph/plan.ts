@@ -156,3 +156,20 @@ export function parsePlatform(text: string, machine: Platform): Platform {
   const architecture = aliases[named] ?? named;
   return { os, architecture, ...(third === undefined ? {} : { variant: third }) };
 }
+
+/** Arguments that are there without being given. @param stage the target as the build names it */
+export function platformArguments(build: Platform, target: Platform, stage: string): Map<string, string> {
+  const text = ({ os, architecture, variant }: Platform): string =>
+    [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
+  return new Map([
+    ['BUILDPLATFORM', text(build)],
+    ['BUILDOS', build.os],
+    ['BUILDARCH', build.architecture],
+    ['BUILDVARIANT', build.variant ?? ''],
+    ['TARGETPLATFORM', text(target)],
+    ['TARGETOS', target.os],
+    ['TARGETARCH', target.architecture],
+    ['TARGETVARIANT', target.variant ?? ''],
+    ['TARGETSTAGE', stage === '' ? 'default' : stage],
+  ]);
+}

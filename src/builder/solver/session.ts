@@ -66,6 +66,15 @@ export class BuildSession {
     this.signal = AbortSignal.any([options.signal, this.#failure.signal]);
   }
 
+  get buildArgs(): Readonly<Record<string, string | null>> {
+    return this.request.buildArgs ?? {};
+  }
+
+  /** Shows a text, unless nothing but the image's id is wanted. */
+  say(text: string): void {
+    if (this.request.quiet !== true) this.request.onMessage?.({ stream: text });
+  }
+
   /** The directory of a local source. */
   local(name: string): string {
     const directory = this.#locals.get(name);
