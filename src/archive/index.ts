@@ -6,6 +6,7 @@ export { TAR_END, encodeHeader, tarPadding, writeTar, type TarMember, type TarSo
 export { decompress, detectCompression, MAGIC_BYTES, type Compression } from './compression.ts';
 export { checkExpansion, type ExpansionLimits } from './expansion.ts';
 export { gzip } from './gzip.ts';
+export { zstd } from './zstd.ts';
 export { LayerUnpacker, type LayerUnpackerOptions } from './layer-unpacker.ts';
 export {
   MAX_ENTRIES,

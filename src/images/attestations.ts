@@ -1,7 +1,17 @@
-import { mediaTypes, type Descriptor, type Digest, type Platform } from '../spec/index.ts';
+import type { ContentStore } from '../content/index.ts';
+import {
+  digestHex,
+  digestOf,
+  mediaTypes,
+  type Descriptor,
+  type Digest,
+  type Platform,
+} from '../spec/index.ts';
+import { storeBytes } from './archive-files.ts';
 import { parseJson } from './image-config.ts';
 import type { ImageStore } from './image-store.ts';
-import type { AttestationStatement } from './images.ts';
+import type { AttestationStatement, ComposedImage } from './images.ts';
+import type { Lease } from './leases.ts';
 import { parseAllEntries, parseManifest } from './manifests.ts';
 
 const predicateType = 'in-toto.io/predicate-type';
@@ -51,4 +61,49 @@ export async function attestationStatements(
     }
   }
   return found;
+}
+
+const nowhere: Platform = { architecture: 'unknown', os: 'unknown' };
+
+/**
+ * Writes statements about a manifest as BuildKit does: a manifest with them as its layers, which goes into the index beside
+ * the one it is about.
+ * @see docs/attestations/attestation-storage.md of BuildKit
+ */
+export async function statementManifest(
+  content: ContentStore,
+  lease: Lease,
+  { statements, names, subject }: Pick<ComposedImage, 'statements' | 'names'> & { subject: Digest },
+): Promise<{ manifest: Descriptor; blobs: Descriptor[] }> {
+  const store = async (value: object, mediaType: string, indent?: number): Promise<Descriptor> => {
+    const bytes = Buffer.from(JSON.stringify(value, null, indent));
+    await storeBytes(content, lease, bytes);
+    return { mediaType, digest: digestOf(bytes), size: bytes.length };
+  };
+  const about = (names.length === 0 ? ['_'] : names).map((name) => ({
+    name,
+    digest: { sha256: digestHex(subject) },
+  }));
+  const layers: Descriptor[] = [];
+  for (const { predicateType: type, predicate } of statements) {
+    const statement = {
+      _type: 'https://in-toto.io/Statement/v1',
+      predicateType: type,
+      subject: about,
+      predicate,
+    };
+    const layer = await store(statement, 'application/vnd.in-toto+json');
+    layers.push({ ...layer, annotations: { [predicateType]: type } });
+  }
+  const config = await store(
+    { ...nowhere, config: {}, rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) } },
+    mediaTypes.ociConfig,
+  );
+  const mediaType = mediaTypes.ociManifest;
+  const manifest = await store({ schemaVersion: 2, mediaType, config, layers }, mediaType, 2);
+  const annotations = {
+    'vnd.docker.reference.type': 'attestation-manifest',
+    'vnd.docker.reference.digest': subject,
+  };
+  return { manifest: { ...manifest, annotations, platform: nowhere }, blobs: [config, ...layers] };
 }

@@ -144,13 +144,18 @@ export class ImageCatalog {
   }
 
   /**
-   * As resolve(), with the other platforms: of an id, those of the index that it is the foremost of.
+   * As resolve(), with the other platforms: of an id, those of the index that it is the foremost of. The digest of an index or
+   * a manifest stands for it, as in Docker's containerd store.
    * @throws {EngineError} `not-found` "No such image: x"
    */
   naming(nameOrId: string): Naming {
     const parsed = parseAnyReference(nameOrId);
     if (parsed.kind === 'digest') {
       if (this.#visible(parsed.digest)) return this.namingOfId(parsed.digest);
+      const ids = this.members(parsed.digest);
+      if (ids.length > 0) return { ids, index: parsed.digest };
+      const alone = this.byManifest(parsed.digest);
+      if (alone !== undefined) return { ids: [alone] };
       throw noSuchImage(parsed.digest);
     }
     const wanted = withDefaultTag(parsed.reference);

@@ -49,6 +49,40 @@ export interface AttestationStatement {
   statement?: unknown;
 }
 
+/** How images are written down for registries and archives. */
+export interface ImageForm {
+  /** Of layers that are here uncompressed. */
+  compression: 'uncompressed' | 'gzip' | 'zstd';
+  /** The compressor's own; its default when absent. */
+  compressionLevel?: number;
+  /** Of layers that came compressed, too. */
+  forceCompression?: boolean;
+  mediaTypes: 'oci' | 'docker';
+}
+
+/** An image that is here, and what is to be said of it. */
+export interface ComposedImage {
+  id: Digest;
+  /** Of its manifest. */
+  annotations: Readonly<Record<string, string>>;
+  /** Where an index names its manifest. */
+  descriptorAnnotations: Readonly<Record<string, string>>;
+  /** In-toto's: each about the image's manifest. */
+  statements: readonly { predicateType: string; predicate: object }[];
+  /** What statements call it: package URLs. */
+  names: readonly string[];
+}
+
+export interface Composition {
+  images: readonly ComposedImage[];
+  form: ImageForm;
+  /** For one image about which nothing is stated there is no index. */
+  indexAnnotations: Readonly<Record<string, string>>;
+  /** Names of the whole. */
+  references: readonly string[];
+  signal?: AbortSignal;
+}
+
 /** Progress as Docker streams it for load, pull and import. */
 export interface ImageProgress {
   id?: string;
@@ -175,6 +209,12 @@ export interface Images {
     config: ImageConfig;
     reference?: string;
   }): Promise<Image>;
+  /**
+   * Writes images that are here as manifests, and as one index when there are several of them or something is stated about
+   * them. What comes of it is pushed and saved under the names as it is.
+   * @throws {EngineError} `invalid-parameter` for a form that there is not
+   */
+  compose(composition: Composition): Promise<Descriptor>;
   /** Base images on a machine with no registry: `busybox` (Debian's busybox-static), `debian:<suite>` (mmdebstrap). */
   bootstrap(
     name: string,

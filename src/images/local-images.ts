@@ -17,6 +17,7 @@ import { machinePlatform } from '../sys/index.ts';
 import { attestationStatements } from './attestations.ts';
 import { bootstrapImage } from './bootstrap/bootstrap.ts';
 import { ImageCatalog } from './catalog.ts';
+import { composeImages } from './compose.ts';
 import { createImage, importImage, parseTagReference } from './create-image.ts';
 import { imageHistory } from './history.ts';
 import { parseImageConfig } from './image-config.ts';
@@ -231,6 +232,10 @@ export class LocalImages implements Images {
     });
     if (reference !== undefined) this.#store.publish('tag', id, familiarReference(reference));
     return this.#store.catalog.view(id);
+  }
+
+  async compose(composition: Parameters<Images['compose']>[0]): Promise<Descriptor> {
+    return await composeImages(this.#store, composition);
   }
 
   async bootstrap(name: string, options: Parameters<Images['bootstrap']>[1]): Promise<Image> {

@@ -41,7 +41,10 @@ export async function pushIndex(
   const descriptor = naming.ids
     .flatMap((id) => catalog.record(id)?.indexes ?? [])
     .find(({ digest }) => digest === naming.index);
-  return descriptor === undefined ? undefined : await pushChildren(store, descriptor, sources, parts);
+  if (descriptor === undefined) return undefined;
+  // A further manifest of an image that came with another one.
+  if (!isIndex(descriptor)) return await pushKept(store, descriptor, parts);
+  return await pushChildren(store, descriptor, sources, parts);
 }
 
 async function pushChildren(

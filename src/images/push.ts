@@ -23,7 +23,7 @@ import {
   type Reference,
 } from '../spec/index.ts';
 import type { Naming } from './image-record.ts';
-import { compressLayer } from './compress-layer.ts';
+import { writeLayer } from './compress-layer.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ImageProgress, PushOptions } from './images.ts';
 import type { LayerSources } from './layer-sources.ts';
@@ -253,19 +253,23 @@ export class ImagePush {
       }
       const blob =
         isPlain && !asStored
-          ? await compressLayer(this.#store.content, lease, stored, signal)
-          : dockerLayer(stored, asStored);
+          ? await writeLayer(this.#store.content, lease, this.#bytes(stored.digest), gzipForm, signal)
+          : stored;
       if (blob.digest !== stored.digest && (await repository.hasBlob(blob.digest, signal))) {
         tell(progressOf(id, 'Layer already exists'));
-        return remember(blob);
+        return remember(dockerLayer(blob, asStored));
       }
       const report = throttled((current) => tell(progressOf(id, 'Pushing', current, blob.size)));
       await this.#upload(repository, blob.digest, blob.size, signal, report);
       tell(progressOf(id, 'Pushed'));
-      return remember(blob);
+      return remember(dockerLayer(blob, asStored));
     } finally {
       release();
     }
+  }
+
+  #bytes(digest: Digest): ReturnType<typeof createReadStream> {
+    return createReadStream(this.#store.content.path(digest), { highWaterMark: 256 * 1024 });
   }
 
   /** A broken upload begins again: few registries can go on with one. */
@@ -282,7 +286,7 @@ export class ImagePush {
         const to = await repository.beginUpload(null, signal);
         if (to === null) return;
         const open = (): ReturnType<typeof createReadStream> => {
-          const stream = createReadStream(this.#store.content.path(digest), { highWaterMark: 256 * 1024 });
+          const stream = this.#bytes(digest);
           let sent = 0;
           stream.on('data', (chunk) => {
             sent += chunk.length;
@@ -299,6 +303,8 @@ export class ImagePush {
     }
   }
 }
+
+const gzipForm = { compression: 'gzip' } as const;
 
 /** In the manifest made here each layer has Docker's media type; in the one it came with it keeps its own. */
 function dockerLayer(blob: Descriptor, asStored: boolean): Descriptor {

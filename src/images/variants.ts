@@ -39,7 +39,11 @@ async function variantOf(store: ImageStore, child: Descriptor): Promise<ImageVar
   const { annotations, platform } = child;
   const isAttestation = annotations?.['vnd.docker.reference.type'] === 'attestation-manifest';
   if (!isAttestation && !isUnknown(platform)) {
-    return await imageVariant(store, child, store.catalog.byManifest(child.digest));
+    return await imageVariant(
+      store,
+      child,
+      store.catalog.byManifest(child.digest) ?? (await keptImage(store, child)),
+    );
   }
   const { isWhole, bytes } = await presentContent(store, child);
   const subject = annotations?.['vnd.docker.reference.digest'];
@@ -50,6 +54,16 @@ async function variantOf(store: ImageStore, child: Descriptor): Promise<ImageVar
     contentBytes: bytes,
     ...(subject === undefined ? {} : { subject }),
   };
+}
+
+/** The image of a manifest that is kept beside the one it came with. */
+async function keptImage(
+  { catalog, content }: ImageStore,
+  manifest: Descriptor,
+): Promise<Digest | undefined> {
+  if (!content.has(manifest.digest)) return undefined;
+  const { config } = parseManifest(await content.read(manifest.digest), manifest.digest);
+  return catalog.ids().find((id) => id === config.digest);
 }
 
 async function imageVariant(

@@ -273,6 +273,14 @@ RUN --mount=type=ssh,id=other test -z "$SSH_AUTH_SOCK"
         const { exitCode, stderr } = await cli(words, { input: dockerfile });
         assert.equal(exitCode, 0, stderr);
         assert.match(stderr, /lent-key \(ED25519\)/);
+        // The key itself, without an agent: one of ours serves it.
+        const byKey = words.map((word) => (word === `default=${socket}` ? `default=${key}` : word));
+        const served = await cli([...byKey, '--no-cache', '-t', 'by-key'], { input: dockerfile });
+        assert.equal(served.exitCode, 0, served.stderr);
+        assert.match(served.stderr, /SHA256:\S+ \S+\/key \(ED25519\)/);
+        const [, secret = ''] = readFileSync(key, 'utf8').split('\n');
+        const kept = spawnSync('grep', ['-rlaF', '--exclude-dir=work', '--', secret, daemon.directory]);
+        assert.equal(kept.stdout.toString(), '');
         const required = await cli(['build', '-f', '-', work], {
           input: `FROM ${baseImage}\nRUN --mount=type=ssh,required=true true\n`,
         });

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { ApiClient } from '../../client/index.ts';
 import type { Cli } from '../cli.ts';
 import { parseCsv } from '../opts/csv.ts';
@@ -20,7 +21,7 @@ export async function lend(
   given: { secrets: readonly string[]; ssh: readonly string[] },
 ): Promise<Lent> {
   const secrets = Object.fromEntries(given.secrets.map((text) => readSecret(cli, text)));
-  const agents = new Map(given.ssh.map((text) => agentSocket(cli, text)));
+  const agents = new Map(await Promise.all(given.ssh.map((text) => agentOf(cli, text))));
   if (given.secrets.length === 0 && agents.size === 0)
     return { headers: {}, [Symbol.dispose]: () => undefined };
   const client = await cli.client();
@@ -28,7 +29,7 @@ export async function lend(
     json: { Secrets: secrets, Agents: [...agents.keys()] },
   });
   const forwards: Forward[] = [];
-  for (const [id, path] of agents) forwards.push(await Forward.open(client, Ticket, id, path));
+  for (const [id, agent] of agents) forwards.push(await Forward.open(client, Ticket, id, agent));
   return {
     headers: { 'X-Coracle-Build-Session': Ticket },
     [Symbol.dispose]() {
@@ -67,22 +68,29 @@ function readSecret(cli: Cli, specification: string): [id: string, base64: strin
   return [id, readFileSync(file).toString('base64')];
 }
 
-/** `default`, `id`, `id=SOCKET`. Keys need an agent: we hold none of our own. */
-function agentSocket(cli: Cli, specification: string): [id: string, path: string] {
+/**
+ * `default`, `id`, `id=SOCKET`, `id=KEY,KEY`: keys are served by an agent of ours.
+ * @returns what opens a connection to the agent
+ */
+async function agentOf(cli: Cli, specification: string): Promise<[id: string, open: () => Duplex]> {
   const equals = specification.indexOf('=');
   const id = (equals === -1 ? specification : specification.slice(0, equals)) || 'default';
-  const path = equals === -1 ? cli.env['SSH_AUTH_SOCK'] : specification.slice(equals + 1);
-  if (path === undefined || path === '') {
-    throw new Error(`invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set`);
+  const value = equals === -1 ? (cli.env['SSH_AUTH_SOCK'] ?? '') : specification.slice(equals + 1);
+  const paths = value.split(',');
+  if (value === '') throw new Error('invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set');
+  const sockets = paths.filter((path) => {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) throw new Error(`failed to stat ${path}: no such file or directory`);
+    return stat.isSocket();
+  });
+  const [socket] = sockets;
+  if (socket === undefined) {
+    const { KeyAgent } = await import('./key-agent.ts');
+    const agent = KeyAgent.open(paths);
+    return [id, () => agent.connect()];
   }
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw new Error(`failed to stat ${path}: no such file or directory`);
-  if (!stat.isSocket()) {
-    throw new Error(
-      `${path} is a key, not an agent: put it into one (ssh-add ${path}) and give that with --ssh ${id}`,
-    );
-  }
-  return [id, path];
+  if (paths.length > 1) throw new Error('only single socket allowed');
+  return [id, () => connect({ path: socket })];
 }
 
 /** Keeps one connection to the engine in store for one agent; the first bytes on it join it with the agent. */
@@ -90,19 +98,19 @@ class Forward {
   readonly #client: ApiClient;
   readonly #ticket: string;
   readonly #id: string;
-  readonly #path: string;
+  readonly #agent: () => Duplex;
   readonly #open = new Set<{ destroy: () => void }>();
   #closed = false;
 
-  private constructor(client: ApiClient, ticket: string, id: string, path: string) {
+  private constructor(client: ApiClient, ticket: string, id: string, agent: () => Duplex) {
     this.#client = client;
     this.#ticket = ticket;
     this.#id = id;
-    this.#path = path;
+    this.#agent = agent;
   }
 
-  static async open(client: ApiClient, ticket: string, id: string, path: string): Promise<Forward> {
-    const forward = new Forward(client, ticket, id, path);
+  static async open(client: ApiClient, ticket: string, id: string, agent: () => Duplex): Promise<Forward> {
+    const forward = new Forward(client, ticket, id, agent);
     await forward.#store();
     return forward;
   }
@@ -119,7 +127,7 @@ class Forward {
       return;
     }
     const join = (first: Buffer): void => {
-      const agent = connect({ path: this.#path });
+      const agent = this.#agent();
       this.#open.add(agent);
       agent.on('close', () => {
         this.#open.delete(agent);

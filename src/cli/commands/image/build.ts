@@ -98,7 +98,7 @@ export const build: Command = {
     text('sbom', 'Attestation of what is in the image; only false is taken'),
     list('secret', 'Let RUN steps see a secret (id=ID,src=FILE or id=ID,env=NAME)', { typeName: 'secret' }),
     custom('shm-size', 'bytes', 'Size of /dev/shm', parseSize, { initial: 0 }),
-    list('ssh', 'Let RUN steps speak to an SSH agent (default, or ID=SOCKET)'),
+    list('ssh', 'Let RUN steps speak to an SSH agent (default, ID=SOCKET, or ID=KEYFILE,KEYFILE)'),
     list('tag', 'Name of the image (name:tag)', { short: 't', parse: parseTag }),
     bool('squash', 'Make one layer of all new ones'),
     text('target', 'Stage to build'),
