@@ -8,6 +8,8 @@ export interface Exchange {
   readonly response: ServerResponse;
   /** Path parameters by name, percent-decoded. */
   readonly params: Readonly<Record<string, string>>;
+  /** What the client sends. Whoever stops reading leaves the connection whole; the server drops the rest. */
+  readonly body: AsyncIterable<Buffer>;
   readonly version: ApiVersion;
   /** Aborts when the client goes away before the answer is complete. Made on first use. */
   readonly signal: AbortSignal;
@@ -47,6 +49,10 @@ export class HttpExchange implements Exchange {
     this.response = response;
     this.upgraded = upgraded;
     this.#takeConnection = takeConnection;
+  }
+
+  get body(): AsyncIterable<Buffer> {
+    return this.request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   }
 
   get signal(): AbortSignal {

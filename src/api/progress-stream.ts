@@ -19,13 +19,13 @@ export class ProgressStream {
     response.write(`${JSON.stringify(message)}\r\n`);
   }
 
-  /** Runs the work and ends the answer. */
-  async run(work: () => Promise<void>): Promise<void> {
+  /** Runs the work and ends the answer. With `tellsAll` an error is an object of the answer also before any other. */
+  async run(work: () => Promise<void>, { tellsAll = false } = {}): Promise<void> {
     const { response } = this.#exchange;
     try {
       await work();
     } catch (error) {
-      if (!response.headersSent) throw error;
+      if (!response.headersSent && !tellsAll) throw error;
       const message = errorMessage(error);
       this.write({ errorDetail: { message }, error: message });
     }

@@ -55,7 +55,7 @@ export function route<Q extends QueryFields = Record<never, never>, B = undefine
     handle(exchange) {
       const values = names.length === 0 ? ({} as QueryValues<Q>) : readQuery(query, parameters(exchange));
       if (body === undefined) return handle(exchange, values, undefined as B);
-      return readBody(exchange.request, body, { empty: bodyRequired ? 'error' : 'zero' }).then((decoded) =>
+      return readBody(exchange, body, { empty: bodyRequired ? 'error' : 'zero' }).then((decoded) =>
         handle(exchange, values, decoded),
       );
     },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { describe, it } from 'node:test';
+import { EngineError } from '../errors/index.ts';
 import { startTestApi } from './test-server.ts';
 
 describe('createApiServer()', () => {
@@ -92,6 +93,30 @@ describe('createApiServer()', () => {
     await once(asked, 'response');
     asked.destroy();
     while (api.engine.fake.cancelled === 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  it('answers what fails early to a client that reads only when it has sent everything', async () => {
+    await using api = await startTestApi();
+    api.engine.images.load = async (archive) => {
+      for await (const _ of archive) throw new EngineError('invalid-parameter', 'not an image');
+      throw new Error('it was empty');
+    };
+    const client = api.connect();
+    const piece = Buffer.alloc(65_536, 'x');
+    client.write('POST /images/load HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
+    client.pause();
+    for (let sent = 0; sent < 100; sent += 1) {
+      client.write('10000\r\n');
+      client.write(piece);
+      if (!client.write('\r\n')) await once(client, 'drain');
+    }
+    client.write('0\r\n\r\nGET /_ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    const answer = (await client.toArray()).join('');
+    assert.match(
+      answer,
+      /^HTTP\/1.1 200 OK[^]*\{"errorDetail":\{"message":"not an image"\},"error":"not an image"\}/,
+    );
+    assert.match(answer, /OK$/, 'the connection is good for another request');
   });
 });
 

@@ -97,7 +97,6 @@ function pathOf(request: IncomingMessage): string {
   return mark < 0 ? url : url.slice(0, mark);
 }
 
-const discardedMaxBytes = 64 * 1024 * 1024;
 const discardMaxMs = 10_000;
 
 /**
@@ -107,12 +106,8 @@ const discardMaxMs = 10_000;
 function discardRest(request: IncomingMessage): void {
   const { socket } = request;
   const timer = setTimeout(() => socket.destroy(), discardMaxMs).unref();
-  let left = discardedMaxBytes;
-  request.on('data', (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) socket.destroy();
-  });
   request.once('close', () => clearTimeout(timer));
+  request.resume();
 }
 
 class Api {
@@ -129,7 +124,9 @@ class Api {
     response: ServerResponse,
     upgraded: Duplex | undefined,
   ): Promise<void> {
+    let isHttp = upgraded === undefined;
     const exchange = new HttpExchange(request, response, upgraded, () => {
+      isHttp = false;
       if (upgraded === undefined) return detachFromHttp(response);
       response.detachSocket(upgraded as Socket);
       return upgraded;
@@ -160,6 +157,7 @@ class Api {
     } catch (error) {
       this.#answerError(exchange, error, askedVersion);
     }
+    if (isHttp && !request.complete && !request.destroyed) discardRest(request);
   }
 
   #setCommonHeaders(response: ServerResponse): void {
@@ -180,7 +178,6 @@ class Api {
       response.destroy();
       return;
     }
-    if (!request.complete) discardRest(request);
     const tooOld = error instanceof EngineError && error.code === 'version-too-old';
     if (status === 304) exchange.empty(304);
     else if (tooOld && askedVersion !== undefined) exchange.text(status, `${message}\n`);

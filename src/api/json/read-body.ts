@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { EngineError } from '../../errors/index.ts';
+import type { Exchange } from '../exchange.ts';
 import { JsonTypeError, type Schema } from './schema.ts';
 
 /** Larger JSON bodies are refused; Docker has no limit, but no request of a real client comes near. */
@@ -15,12 +16,12 @@ export interface ReadBodyOptions {
  * @throws {EngineError} `invalid-parameter` with Docker's text for a wrong Content-Type, bad JSON or a wrong type.
  */
 export async function readBody<T>(
-  request: IncomingMessage,
+  { request, body }: Pick<Exchange, 'request' | 'body'>,
   schema: Schema<T>,
   options: ReadBodyOptions,
 ): Promise<T> {
   checkContentType(request);
-  const text = await readText(request);
+  const text = await readText(body);
   if (text.trim() === '') {
     if (options.empty === 'zero' && text === '') return schema.zero();
     throw invalid('invalid JSON: got EOF while reading request body');
@@ -47,10 +48,10 @@ function checkContentType(request: IncomingMessage): void {
   }
 }
 
-async function readText(request: IncomingMessage): Promise<string> {
+async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > maximumBodyBytes) throw invalid('request body is too large');
     chunks.push(chunk);

@@ -43,12 +43,10 @@ export function archiveRoutes(containers: ArchiveBackend): Route[] {
       operation: 'PutContainerArchive',
       query: { path: text, noOverwriteDirNonDir: flag, copyUIDGID: flag },
       async handle(exchange, query) {
-        await containers.writeArchive(
-          exchange.params['id'] ?? '',
-          requiredPath(query.path),
-          exchange.request as AsyncIterable<Buffer>,
-          { noOverwriteDirNonDir: query.noOverwriteDirNonDir, copyUidGid: query.copyUIDGID },
-        );
+        await containers.writeArchive(exchange.params['id'] ?? '', requiredPath(query.path), exchange.body, {
+          noOverwriteDirNonDir: query.noOverwriteDirNonDir,
+          copyUidGid: query.copyUIDGID,
+        });
         exchange.empty(200);
       },
     }),

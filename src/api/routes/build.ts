@@ -120,7 +120,7 @@ async function build(
     try {
       const complete: BuildRequest = {
         ...request,
-        context: exchange.request as AsyncIterable<Buffer>,
+        context: exchange.body,
         secrets: loan.secrets,
         ssh: loan.ssh,
         credentials: registryConfig(exchange.request.headers['x-registry-config']),

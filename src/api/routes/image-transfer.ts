@@ -37,15 +37,16 @@ export function imageTransferRoutes({ images }: ImageTransferBackend): Route[] {
       async handle(exchange, query) {
         const platforms = archivePlatforms(exchange.version, query.platform);
         const output = new ProgressStream(exchange);
-        await output.run(async () => {
-          await images.load(exchange.request as AsyncIterable<Buffer>, {
+        const load = async (): Promise<void> => {
+          await images.load(exchange.body, {
             platforms,
             signal: exchange.signal,
             onProgress(progress) {
               if (!query.quiet || progress.progressDetail === undefined) output.write(progress);
             },
           });
-        });
+        };
+        await output.run(load, { tellsAll: true });
       },
     }),
     route({
@@ -115,8 +116,7 @@ async function importImage(images: TransferImages, exchange: Exchange, query: Cr
   const { signal } = exchange;
   const output = new ProgressStream(exchange);
   await output.run(async () => {
-    const archive =
-      fromSrc === '-' ? (exchange.request as AsyncIterable<Buffer>) : remoteArchive(fromSrc, output, signal);
+    const archive = fromSrc === '-' ? exchange.body : remoteArchive(fromSrc, output, signal);
     const image = await images.import(await archive, {
       ...(repo === '' ? {} : { reference: tag === '' ? repo : `${repo}:${tag}` }),
       ...platform,

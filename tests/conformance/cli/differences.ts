@@ -29,7 +29,7 @@ export const differences: Record<string, { why: string } & Partial<CaseOutcome>>
   },
   'load not an archive': {
     why: 'dockerd shows the exit status of its own unpacking child',
-    stderr: 'Error response from daemon: invalid tar archive: unexpected end of the archive\n',
+    stderr: 'invalid tar archive: unexpected end of the archive\n',
   },
   'isolation mount propagation': {
     why: 'crun makes the root private where runc leaves it a slave of the host; /proc/interrupts is masked since 28.0',
