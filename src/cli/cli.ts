@@ -10,6 +10,16 @@ export interface GlobalOptions {
   tls: { enabled: boolean; verify: boolean; ca?: string; cert?: string; key?: string } | undefined;
 }
 
+/** A registry's credentials as docker's `config.json` has them. */
+export interface StoredAuth {
+  /** `user:password` in base64. */
+  auth?: string;
+  username?: string;
+  password?: string;
+  identitytoken?: string;
+  registrytoken?: string;
+}
+
 /** What we read of docker's `config.json`. */
 export interface ConfigFile {
   detachKeys?: string;
@@ -19,7 +29,11 @@ export interface ConfigFile {
   networksFormat?: string;
   volumesFormat?: string;
   currentContext?: string;
-  auths?: Record<string, { auth?: string; identitytoken?: string }>;
+  auths?: Record<string, StoredAuth>;
+  /** Suffix of a credential helper's name, for all registries. */
+  credsStore?: string;
+  /** The same for single ones. */
+  credHelpers?: Record<string, string>;
   proxies?: Record<string, Record<string, string>>;
 }
 
@@ -58,6 +72,27 @@ export class Cli {
       }
     }
     return this.#config;
+  }
+
+  /**
+   * Changes docker's client configuration, whose other members stay; nobody ever sees half of it.
+   * @returns the file's path
+   * @throws when what is there is no JSON
+   */
+  async changeConfig(change: (config: ConfigFile) => ConfigFile): Promise<string> {
+    const { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } =
+      await import('node:fs');
+    const path = `${this.configDir}/config.json`;
+    const isThere = existsSync(path);
+    this.#config = change(isThere ? (JSON.parse(readFileSync(path, 'utf8')) as ConfigFile) : {});
+    mkdirSync(this.configDir, { recursive: true, mode: 0o700 });
+    // It may be a link into a directory of such files.
+    const target = isThere ? realpathSync(path) : path;
+    const mode = isThere ? statSync(target).mode & 0o777 : 0o600;
+    const temporary = `${target}.${process.pid}`;
+    writeFileSync(temporary, `${JSON.stringify(this.#config, null, '\t')}\n`, { mode });
+    renameSync(temporary, target);
+    return path;
   }
 
   async endpoint(): Promise<Endpoint> {

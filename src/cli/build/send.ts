@@ -1,4 +1,5 @@
 import type { ApiRequest } from '../../client/index.ts';
+import { registryConfig } from '../auth.ts';
 import type { Cli } from '../cli.ts';
 import { StatusError } from '../errors.ts';
 import type { ProgressMessage } from '../progress.ts';
@@ -26,7 +27,8 @@ export async function sendBuild(cli: Cli, request: ApiRequest, progress: BuildPr
   let id = '';
   let answer: unknown;
   try {
-    const response = await client.request('POST', '/coracle/build', request);
+    const headers = { ...request.headers, 'X-Registry-Config': await registryConfig(cli) };
+    const response = await client.request('POST', '/coracle/build', { ...request, headers });
     for await (const message of response.values<BuildMessage>()) {
       if (message.trace !== undefined) progress.update(message.trace);
       answer = message.answer ?? answer;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { defaultHost } from '../../../client/index.ts';
 import type { Cli } from '../../cli.ts';
 import { exactArgs, noArgs, type Command } from '../../command.ts';
@@ -117,12 +117,10 @@ export const use: Command = {
         `context ${JSON.stringify(name)}: context not found: open ${path}: no such file or directory`,
       );
     }
-    const file = `${cli.configDir}/config.json`;
-    const { currentContext: _, ...config } = { ...(await cli.config()) } as Record<string, unknown>;
-    mkdirSync(cli.configDir, { recursive: true, mode: 0o700 });
-    const next = name === 'default' ? config : { ...config, currentContext: name };
-    writeFileSync(`${file}.${process.pid}`, `${JSON.stringify(next, null, '\t')}\n`, { mode: 0o600 });
-    renameSync(`${file}.${process.pid}`, file);
+    await cli.changeConfig((config) => {
+      const { currentContext: _, ...others } = config;
+      return name === 'default' ? others : { ...others, currentContext: name };
+    });
     cli.out(`${name}\n`);
     cli.err(`Current context is now ${JSON.stringify(name)}\n`);
   },

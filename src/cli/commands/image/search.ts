@@ -1,3 +1,4 @@
+import { searchAuth } from '../../auth.ts';
 import { exactArgs, type Command } from '../../command.ts';
 import { bool, int, list, text } from '../../flags/flags.ts';
 import { render, type Listing } from '../../format/table.ts';
@@ -48,11 +49,16 @@ export const search: Command = {
   arity: exactArgs(1),
   run: async (cli, flags) => {
     const client = await cli.client();
-    const results = await client.get<Result[]>('/images/search', {
-      term: flags.args[0],
-      limit: flags.int('limit') || undefined,
-      filters: filtersQuery(filterArgs(flags.list('filter'))),
+    const term = flags.args[0] ?? '';
+    const response = await client.request('GET', '/images/search', {
+      query: {
+        term,
+        limit: flags.int('limit') || undefined,
+        filters: filtersQuery(filterArgs(flags.list('filter'))),
+      },
+      headers: { 'X-Registry-Auth': await searchAuth(cli, term) },
     });
+    const results = await response.json<Result[]>();
     render(cli, listing(flags.bool('no-trunc')), results, { format: flags.text('format') });
   },
 };
