@@ -27,11 +27,11 @@ const backspaces = ['\b', '\x7f'];
 
 /** A line that the terminal does not show. @throws {StatusError} with 130 on Ctrl-C */
 export async function askSecret(cli: Cli, question: string): Promise<string> {
-  cli.out(question);
   const { stdin } = process;
   let secret: string[] = [];
   stdin.setRawMode(true);
   try {
+    cli.out(question);
     for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
       for (const key of String(chunk)) {
         if (key === '\r' || key === '\n' || key === endOfInput) return secret.join('');

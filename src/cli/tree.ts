@@ -32,6 +32,7 @@ const volumes = () => import('./commands/volume/volume.ts');
 const networks = () => import('./commands/network/network.ts');
 const contexts = () => import('./commands/context/context.ts');
 const registry = () => import('./commands/system/registry.ts');
+const manifests = () => import('./commands/manifest/manifest.ts');
 
 const containerCommands: readonly Leaf[] = [
   container(
@@ -152,6 +153,18 @@ const imageCommands: readonly Leaf[] = [
   image('tag', 'Give an image another name', async () => (await names()).tag),
 ];
 
+const manifestCommands: readonly Leaf[] = [
+  leaf(
+    'annotate',
+    'Say more of the platform of a manifest in a local list',
+    async () => (await manifests()).annotate,
+  ),
+  leaf('create', 'Begin a local list of manifests, to be pushed', async () => (await manifests()).create),
+  leaf('inspect', 'Show a manifest, or a list of them', async () => (await manifests()).inspect),
+  leaf('push', 'Push a local list of manifests to a registry', async () => (await manifests()).push),
+  leaf('rm', 'Forget local lists of manifests', async () => (await manifests()).rm),
+];
+
 const volumeCommands: readonly Leaf[] = [
   leaf('create', 'Make a volume', async () => (await volumes()).create),
   leaf('inspect', 'Show all there is to know about volumes', async () =>
@@ -243,6 +256,7 @@ export const root: readonly Node[] = [
   group('container', 'Manage containers', containerCommands),
   group('context', 'Manage contexts', contextCommands),
   group('image', 'Manage images', imageCommands),
+  group('manifest', 'Manage manifests and lists of them in registries', manifestCommands),
   group('network', 'Manage networks', networkCommands),
   group('system', 'Manage the engine', systemCommands),
   group('volume', 'Manage volumes', volumeCommands),

@@ -45,6 +45,6 @@ export interface EngineServices {
   readonly networks: Networks;
   readonly events: EventBus;
   readonly builder: Builder;
-  readonly registries: Pick<Registries, 'login' | 'inspect' | 'search' | 'configure'>;
+  readonly registries: Pick<Registries, 'login' | 'inspect' | 'putManifest' | 'search' | 'configure'>;
   facts(): EngineFacts;
 }

@@ -104,9 +104,7 @@ async function copyWithin(
       const { config, layers } = parseManifest(bytes, child.digest);
       let isWhole = true;
       for (const { digest } of [config, ...layers]) {
-        isWhole &&=
-          (await repository.hasBlob(digest, signal)) ||
-          (await repository.beginUpload({ digest, from: path }, signal)) === null;
+        isWhole &&= await repository.takeOver(digest, path, signal);
       }
       if (!isWhole) continue;
       await putManifest(repository, child.digest, { bytes, mediaType: descriptor.mediaType }, signal);

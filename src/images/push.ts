@@ -241,13 +241,7 @@ export class ImagePush {
         return remember(dockerLayer(blob, asStored));
       }
       for (const { blob, path } of candidates.filter((source) => source.path !== reference.path)) {
-        const begun = await repository
-          .beginUpload({ digest: blob.digest, from: path }, signal)
-          .catch((error: unknown) => {
-            if (error instanceof RegistryError && error.status < 500) return undefined;
-            throw error;
-          });
-        if (begun !== null) continue;
+        if (!(await repository.mount(blob.digest, path, signal))) continue;
         tell(progressOf(id, `Mounted from ${path}`));
         return remember(dockerLayer(blob, asStored));
       }
@@ -283,8 +277,7 @@ export class ImagePush {
     const backoff = new Backoff(repository.retryOptions);
     for (;;) {
       try {
-        const to = await repository.beginUpload(null, signal);
-        if (to === null) return;
+        const to = await repository.beginUpload(signal);
         const open = (): ReturnType<typeof createReadStream> => {
           const stream = this.#bytes(digest);
           let sent = 0;

@@ -1,4 +1,4 @@
-export { Registries, type RegistriesOptions } from './registries.ts';
+export { Registries, type RegistriesOptions, type RegistryAccess } from './registries.ts';
 export { Repository, isSchema1, type BlobStream, type FetchedManifest } from './repository.ts';
 export { downloadBlob, type DownloadOptions } from './download.ts';
 export { RegistryError, diagnosticText, type Diagnostic } from './registry-error.ts';

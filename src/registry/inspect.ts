@@ -16,7 +16,21 @@ export async function platformsOf(
   }
   if (document.config === undefined) return [];
   const config = await repository.blobBytes(document.config, signal);
-  const { architecture, os, variant } = JSON.parse(config.toString('utf8')) as Partial<Platform>;
+  const {
+    architecture,
+    os,
+    variant,
+    'os.version': version,
+    'os.features': features,
+  } = JSON.parse(config.toString('utf8')) as Partial<Platform>;
   if (typeof architecture !== 'string' || typeof os !== 'string') return [];
-  return [{ architecture, os, ...(typeof variant === 'string' ? { variant } : {}) }];
+  return [
+    {
+      architecture,
+      os,
+      ...(typeof version === 'string' ? { 'os.version': version } : {}),
+      ...(Array.isArray(features) ? { 'os.features': features } : {}),
+      ...(typeof variant === 'string' ? { variant } : {}),
+    },
+  ];
 }

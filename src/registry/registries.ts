@@ -1,5 +1,11 @@
 import { EngineError } from '../errors/index.ts';
-import { parseReference, type Descriptor, type Platform, type Reference } from '../spec/index.ts';
+import {
+  parseReference,
+  type Descriptor,
+  type Digest,
+  type Platform,
+  type Reference,
+} from '../spec/index.ts';
 import type { RegistryCredentials } from './credentials.ts';
 import { Endpoint } from './endpoint.ts';
 import { hostsOf, searchHosts, type HostOptions } from './hosts.ts';
@@ -16,6 +22,13 @@ export interface RegistriesOptions extends HostOptions, TransportOptions {
   maxConcurrentDownloads?: number;
   /** Default 5, as Docker's. */
   maxConcurrentUploads?: number;
+}
+
+/** How one operation reaches a registry. */
+export interface RegistryAccess {
+  credentials?: RegistryCredentials;
+  /** Plain HTTP and unknown certificates will do, whatever the configuration says of the registry. */
+  isInsecure?: boolean;
 }
 
 /** All registries, as one engine reaches them. */
@@ -44,9 +57,15 @@ export class Registries implements Disposable {
   /** A repository for one operation; nothing is sent before it is asked. */
   repository(
     reference: Reference,
-    options: { credentials?: RegistryCredentials; actions?: 'pull' | 'pull,push' } = {},
+    options: RegistryAccess & { actions?: 'pull' | 'pull,push' } = {},
   ): Repository {
-    const endpoints = hostsOf(reference.domain, this.#options).map(
+    const { domain } = reference;
+    const { insecureRegistries = [] } = this.#options;
+    const reached =
+      options.isInsecure === true
+        ? { ...this.#options, insecureRegistries: [...insecureRegistries, domain] }
+        : this.#options;
+    const endpoints = hostsOf(domain, reached).map(
       // A mirror is another party: it gets no credentials of the registry.
       (host) => new Endpoint(host, this.#transport, host.isMirror ? {} : (options.credentials ?? {})),
     );
@@ -78,20 +97,43 @@ export class Registries implements Disposable {
   }
 
   /**
-   * What a reference stands for now: its descriptor, and the platforms it has.
+   * What a reference stands for now: its descriptor and bytes, and the platforms it has.
    * @throws {RegistryError}
    */
   async inspect(
     reference: Reference,
-    options: { credentials?: RegistryCredentials; signal?: AbortSignal } = {},
-  ): Promise<{ descriptor: Descriptor; platforms: Platform[] }> {
-    const { credentials, signal } = options;
-    const repository = this.repository(reference, credentials === undefined ? {} : { credentials });
-    const { descriptor, bytes } = await repository.manifest(
+    options: RegistryAccess & { signal?: AbortSignal } = {},
+  ): Promise<{ descriptor: Descriptor; bytes: Buffer; platforms: Platform[] }> {
+    const { signal, ...access } = options;
+    const repository = this.repository(reference, access);
+    const fetched = await repository.manifest(reference.digest ?? reference.tag ?? 'latest', signal);
+    return { ...fetched, platforms: await platformsOf(repository, fetched.bytes, signal) };
+  }
+
+  /**
+   * Puts a manifest or an index in place.
+   * @param manifest.source a repository of the registry, and the blobs that are taken over from it first
+   * @throws {RegistryError}
+   * @throws {EngineError} `not-found` when a blob is not to be had
+   */
+  async putManifest(
+    reference: Reference,
+    manifest: { mediaType: string; bytes: Uint8Array; source?: { path: string; blobs: readonly Digest[] } },
+    options: RegistryAccess & { signal?: AbortSignal } = {},
+  ): Promise<Digest> {
+    const { signal, ...access } = options;
+    const { mediaType, bytes, source } = manifest;
+    const repository = this.repository(reference, { ...access, actions: 'pull,push' });
+    for (const digest of source?.blobs ?? []) {
+      if (await repository.takeOver(digest, source?.path ?? '', signal)) continue;
+      throw new EngineError('not-found', `error mounting ${source?.path}@${digest} to ${reference.path}`);
+    }
+    return await repository.putManifest(
       reference.digest ?? reference.tag ?? 'latest',
+      mediaType,
+      bytes,
       signal,
     );
-    return { descriptor, platforms: await platformsOf(repository, bytes, signal) };
   }
 
   /**

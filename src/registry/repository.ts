@@ -220,27 +220,54 @@ export class Repository {
     }
   }
 
-  /**
-   * Begins an upload, with a try to take the blob over from another repository of the registry.
-   * @returns where to upload to, or null when the blob was mounted
-   */
-  async beginUpload(
-    mount: { digest: Digest; from: string } | null,
-    signal?: AbortSignal,
-  ): Promise<URL | null> {
-    const query =
-      mount === null ? '' : `?${new URLSearchParams({ mount: mount.digest, from: mount.from }).toString()}`;
+  /** Sees to it that the blob is here, if another repository of the registry has it; false when it cannot be had. */
+  async takeOver(digest: Digest, from: string, signal?: AbortSignal): Promise<boolean> {
+    return (await this.hasBlob(digest, signal)) || (await this.mount(digest, from, signal));
+  }
+
+  /** Has the registry take the blob over from another of its repositories; false when it does not. */
+  async mount(digest: Digest, from: string, signal?: AbortSignal): Promise<boolean> {
+    try {
+      const query = new URLSearchParams({ mount: digest, from }).toString();
+      const begun = await this.#begin(`?${query}`, [`repository:${from}:pull`], signal);
+      // It offers an upload instead, which nobody wants.
+      if (begun !== null) await this.#cancel(begun, signal);
+      return begun === null;
+    } catch (error) {
+      if (error instanceof RegistryError && !error.isTemporary) return false;
+      throw error;
+    }
+  }
+
+  /** @returns where to upload to */
+  async beginUpload(signal?: AbortSignal): Promise<URL> {
+    const begun = await this.#begin('', [], signal);
+    if (begun === null) throw new ConnectionError('the registry gave no location for the upload', 'EPROTO');
+    return begun;
+  }
+
+  /** Null: there is nothing to upload any more. */
+  async #begin(query: string, scopes: Scope[], signal?: AbortSignal): Promise<URL | null> {
     return await this.#ask('push', signal, async (send) => {
       const response = await send({
         method: 'POST',
         path: `${this.reference.path}/blobs/uploads/${query}`,
-        ...(mount === null ? {} : { scopes: [`repository:${mount.from}:pull`] }),
+        scopes,
         body: new Uint8Array(),
       });
       response.body.resume();
-      if (response.status === 201) return null;
-      return location(response);
+      return response.status === 201 ? null : location(response);
     });
+  }
+
+  async #cancel(upload: URL, signal?: AbortSignal): Promise<void> {
+    try {
+      const response = await this.#once('push', signal, (send) => send({ method: 'DELETE', path: upload }));
+      response.body.resume();
+    } catch {
+      // The registry forgets it by itself in time.
+      signal?.throwIfAborted();
+    }
   }
 
   /** The whole blob in one request; `open` gives its bytes. Not retried. */

@@ -5,14 +5,23 @@ import {
   parseCredentials,
   RegistryError,
   type Registries,
+  type RegistryAccess,
   type SearchResult,
 } from '../../registry/index.ts';
-import { formatReference, isTag, parseReference, withDefaultTag } from '../../spec/index.ts';
+import {
+  formatReference,
+  isTag,
+  mediaTypes,
+  parseDigest,
+  parseReference,
+  withDefaultTag,
+  type Reference,
+} from '../../spec/index.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Filters } from '../../containers/index.ts';
 import { checkFilters } from '../filters.ts';
 import { parseBoolean } from '../image-filter.ts';
-import { optional, string, struct } from '../json/schema.ts';
+import { list, optional, string, struct } from '../json/schema.ts';
 import { platformSince } from '../platform-query.ts';
 import { ProgressStream } from '../progress-stream.ts';
 import { filters, flag, integer, text } from '../query.ts';
@@ -20,7 +29,7 @@ import { route, type Route } from '../route.ts';
 
 /** What these routes need of the engine. */
 export interface RegistryBackend {
-  registries: Pick<Registries, 'login' | 'inspect' | 'search'>;
+  registries: Pick<Registries, 'login' | 'inspect' | 'putManifest' | 'search'>;
   images: Pick<Images, 'push'>;
 }
 
@@ -44,7 +53,25 @@ const authConfig = struct<AuthConfig>('registry.AuthConfig', {
   registrytoken: optional(string()),
 });
 
+interface PutManifest {
+  MediaType: string;
+  /** Base64. */
+  Raw: string;
+  /** A repository of the same registry. */
+  From?: string;
+  /** Digests of what is taken over from there. */
+  Blobs: string[] | null;
+}
+
+const putManifest = struct<PutManifest>('PutManifest', {
+  MediaType: string(),
+  Raw: string(),
+  From: optional(string()),
+  Blobs: list(string()),
+});
+
 const maxSearchResults = 100;
+const imageTypes: readonly string[] = [mediaTypes.ociManifest, mediaTypes.dockerManifest];
 
 /** Operations that talk to registries, but for the pull, which is `/images/create`. */
 export function registryRoutes({ registries, images }: RegistryBackend): Route[] {
@@ -89,14 +116,56 @@ export function registryRoutes({ registries, images }: RegistryBackend): Route[]
       operation: 'DistributionInspect',
       since: 30,
       async handle(exchange) {
-        const reference = withDefaultTag(parseReference(exchange.params['name'] ?? ''));
-        const credentials = decodeCredentials(registryAuth(exchange));
         const { descriptor, platforms } = await registries
-          .inspect(reference, { credentials, signal: exchange.signal })
+          .inspect(namedReference(exchange), registryAccess(exchange, false))
           .catch((error: unknown) => {
             throw inspectError(error);
           });
         exchange.json(200, { Descriptor: descriptor, Platforms: platforms });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/coracle/distribution/{name}/manifest',
+      operation: '(ManifestGet)',
+      query: { insecure: flag },
+      async handle(exchange, query) {
+        const found = await registries
+          .inspect(namedReference(exchange), registryAccess(exchange, query.insecure))
+          .catch((error: unknown) => {
+            throw inspectError(error);
+          });
+        const { descriptor, bytes, platforms } = found;
+        const isImage = imageTypes.includes(descriptor.mediaType) && platforms.length === 1;
+        exchange.json(200, {
+          Descriptor: { ...descriptor, ...(isImage ? { platform: platforms[0] } : {}) },
+          Raw: bytes.toString('base64'),
+        });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/coracle/distribution/{name}/manifest',
+      operation: '(ManifestPut)',
+      query: { insecure: flag },
+      body: putManifest,
+      async handle(exchange, query, { MediaType, Raw, From, Blobs }) {
+        const digest = await registries
+          .putManifest(
+            namedReference(exchange),
+            {
+              mediaType: MediaType,
+              bytes: Buffer.from(Raw, 'base64'),
+              ...(From === undefined
+                ? {}
+                : { source: { path: parseReference(From).path, blobs: (Blobs ?? []).map(parseDigest) } }),
+            },
+            registryAccess(exchange, query.insecure),
+          )
+          .catch((error: unknown) => {
+            throw inspectError(error);
+          });
+        exchange.json(201, { Digest: digest });
       },
     }),
     route({
@@ -123,6 +192,15 @@ export function registryRoutes({ registries, images }: RegistryBackend): Route[]
       },
     }),
   ];
+}
+
+function namedReference(exchange: Exchange): Reference {
+  return withDefaultTag(parseReference(exchange.params['name'] ?? ''));
+}
+
+function registryAccess(exchange: Exchange, isInsecure: boolean): RegistryAccess & { signal: AbortSignal } {
+  const credentials = decodeCredentials(registryAuth(exchange));
+  return { credentials, isInsecure, signal: exchange.signal };
 }
 
 /** The header with credentials for the one registry a request is about. */

@@ -1,9 +1,9 @@
-/** Indents JSON text by four spaces without parsing it, so that every number and escape stays as it was written. */
-export function indentJson(text: string): string {
+/** Indents JSON text without parsing it, so that every number and escape stays as it was written. */
+export function indentJson(text: string, unit = '    '): string {
   let result = '';
   let depth = 0;
   let at = 0;
-  const newline = (): string => `\n${'    '.repeat(depth)}`;
+  const newline = (): string => `\n${unit.repeat(depth)}`;
   while (at < text.length) {
     const c = text[at] as string;
     switch (c) {

@@ -213,3 +213,29 @@ export const parityScripts: readonly string[] = [
   String.raw`docker container prune -f --filter label=zzz-none; docker image prune -f --filter label=zzz-none; docker volume prune -f --filter label=zzz-none; docker network prune -f --filter label=zzz-none`,
   String.raw`docker container prune; docker image prune; docker network prune`,
 ];
+
+/**
+ * The same for what goes to a registry, `$REG`, which has `one/app:1`, `two/app:1` and, as an index of both, `all/app:1`.
+ * Docker's own lists of manifests are in DOCKER_CONFIG, an empty directory.
+ */
+export const registryScripts: readonly string[] = [
+  String.raw`docker manifest inspect --insecure $REG/one/app:1`,
+  String.raw`docker manifest inspect --insecure -v $REG/two/app:1`,
+  String.raw`docker manifest inspect --insecure $REG/all/app:1; docker manifest inspect --insecure -v $REG/all/app:1`,
+  String.raw`docker manifest inspect --insecure $REG/one/nosuch:1; docker manifest inspect A; docker manifest push nosuch`,
+  String.raw`M=$REG/new/app:1; docker manifest create --insecure $M $REG/one/app:1 $REG/two/app:1
+docker manifest create --insecure $M $REG/one/app:1
+docker manifest create --insecure --amend $M $REG/one/app:1
+docker manifest annotate --os windows --arch arm $M $REG/one/app:1
+docker manifest annotate --arch 386 $M $REG/one/nosuch:1
+docker manifest annotate --variant v9 --os-version 10 --os-features a,b --os-features c $M $REG/two/app:1
+docker manifest inspect $M; docker manifest inspect -v $M; docker manifest inspect $M $REG/two/app:1
+docker manifest push --insecure $M; docker manifest push --insecure --purge $M; docker manifest rm $M nosuch
+docker manifest inspect --insecure $M`,
+  String.raw`docker manifest create --insecure elsewhere $REG/one/app:1; docker manifest push elsewhere; docker manifest rm elsewhere`,
+  String.raw`docker manifest create --insecure $REG/deep/app $REG/all/app:1; docker manifest create $REG/a`,
+  String.raw`docker tag $IMG $REG/moved/app:a; docker tag $IMG $REG/moved/app:b; docker push -a $REG/moved/app; docker push $REG/moved/app
+docker push -q $REG/moved/app:a; docker push -a $REG/moved/app:a; docker rmi $REG/moved/app:a $REG/moved/app:b
+docker pull -a $REG/moved/app; docker pull $REG/moved/app:none; docker pull -q $REG/moved/app:a; docker pull -a $REG/moved/app:a
+docker pull --platform linux/arm64 $REG/moved/app:a; docker rmi $REG/moved/app:a $REG/moved/app:b`,
+];

@@ -12,9 +12,10 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { TestDaemon } from '../../fixtures/daemon.ts';
 import { withDockerClient } from '../../fixtures/docker-client.ts';
+import { DockerRegistry, missingPrograms } from '../../fixtures/docker-registry.ts';
 import { cliCases } from '../cli/cases.ts';
 import { baseImage, importBaseImage, removeBaseImage, runCase, type CaseOutcome } from '../cli/run-case.ts';
-import { parityScripts } from './cases.ts';
+import { parityScripts, registryScripts } from './cases.ts';
 
 const bundle = fileURLToPath(new URL('../../../dist/cli.cjs', import.meta.url));
 /** Scripts of the client conformance test that are not compared, and why. */
@@ -23,6 +24,7 @@ const skipped: Readonly<Record<string, string>> = {
     'docker prints JSON in the order of a map once a template names a field that its own types lack',
 };
 const standing = 'coracle-parity';
+const noRegistry = missingPrograms('docker-registry');
 
 /** Our program says its own name where docker says docker's. */
 function neutral(outcome: CaseOutcome): CaseOutcome {
@@ -44,8 +46,19 @@ describe(...withDockerClient('our client beside docker’s'), () => {
   const path = process.env['PATH'] ?? '';
   let daemon: TestDaemon | undefined;
   let host = process.env['CONFORMANCE_HOST'] ?? '';
+  let registry: DockerRegistry | undefined;
   const docker = (...argv: string[]): void => {
     spawnSync('docker', argv, { env: { ...process.env, DOCKER_HOST: host } });
+  };
+
+  const fill = (domain: string): void => {
+    const [one, two, all] = ['one', 'two', 'all'].map((name) => `${domain}/${name}/app:1`);
+    const script = `set -e; docker tag $IMG ${one}; docker push -q ${one}
+tar -c -T /dev/null | docker import --platform linux/arm64/v8 - ${two}; docker push -q ${two}; docker rmi ${one} ${two}
+docker manifest create --insecure ${all} ${one} ${two}; docker manifest push --insecure ${all}`;
+    const env = { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: directory, IMG: baseImage };
+    const { status, stderr } = spawnSync('sh', ['-c', script], { env, encoding: 'utf8', timeout: 60_000 });
+    assert.equal(status, 0, stderr);
   };
 
   before(async () => {
@@ -57,6 +70,10 @@ describe(...withDockerClient('our client beside docker’s'), () => {
       host = daemon.host;
     }
     importBaseImage(host);
+    if (noRegistry === undefined) {
+      registry = await DockerRegistry.start({ isSecure: false });
+      fill(registry.domain);
+    }
     docker(
       'run',
       '-d',
@@ -76,6 +93,7 @@ describe(...withDockerClient('our client beside docker’s'), () => {
   after(async () => {
     docker('rm', '-fv', standing);
     removeBaseImage(host);
+    await registry?.dispose();
     await daemon?.dispose();
     rmSync(directory, { recursive: true });
   });
@@ -98,6 +116,12 @@ describe(...withDockerClient('our client beside docker’s'), () => {
     assert.deepEqual(pair[0], pair[1]);
   };
   for (const script of parityScripts) test(script, () => compare(script, script));
+  for (const script of registryScripts) {
+    test(script, { skip: noRegistry ?? false }, () => {
+      const inPlace = script.replaceAll('$REG', registry?.domain ?? '');
+      compare(script, `export DOCKER_CONFIG=$PWD/config; mkdir config; ${inPlace}`);
+    });
+  }
   for (const { title, script } of cliCases) {
     // Asks for the client's own version.
     if (/docker (--version|version|info)\b/.test(script)) continue;
