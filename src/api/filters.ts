@@ -48,3 +48,10 @@ export function checkFilters(filters: Filters, accepted: readonly string[]): voi
     }
   }
 }
+
+/** `until` of prune. @throws {EngineError} `invalid-parameter` when there are several. */
+export function untilOf(filters: Filters): string | undefined {
+  const [until, ...more] = filters.get('until') ?? [];
+  if (more.length > 0) throw new EngineError('invalid-parameter', 'more than one until filter specified');
+  return until;
+}

@@ -2,6 +2,7 @@ import { Glob } from '../archive/index.ts';
 import { EngineError } from '../errors/index.ts';
 import type { Filters } from '../containers/index.ts';
 import type { Image } from '../images/index.ts';
+import { familiarName, formatReference, parseReference, repositoryName } from '../spec/index.ts';
 import { checkFilters } from './filters.ts';
 import { parseTimestamp } from './timestamp.ts';
 import { createdNanos } from './views/image-view.ts';
@@ -63,10 +64,11 @@ function referencePattern(pattern: string): Glob {
   return new Glob(pattern.replace(/\*+/g, '*').replaceAll('[!', '[\\!'));
 }
 
-/** The pattern matches the whole familiar name or the name without tag or digest; `*` stays within a path element. */
-function matchesReference(reference: string, pattern: Glob): boolean {
-  const name = reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '');
-  return pattern.matches(reference) || pattern.matches(name);
+/** The pattern matches the familiar or the full name, whole or without tag or digest; `*` stays within a path element. */
+function matchesReference(text: string, pattern: Glob): boolean {
+  const reference = parseReference(text);
+  const forms = [text, familiarName(reference), formatReference(reference), repositoryName(reference)];
+  return forms.some((form) => pattern.matches(form));
 }
 
 /** @throws {EngineError} `invalid-parameter` "invalid filter 'dangling=[x]'" */

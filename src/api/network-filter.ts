@@ -1,7 +1,7 @@
 import type { Filters } from '../containers/index.ts';
 import { EngineError } from '../errors/index.ts';
 import type { NetworkResource } from '../spec/index.ts';
-import { checkFilters } from './filters.ts';
+import { checkFilters, untilOf } from './filters.ts';
 import { parseTimestamp } from './timestamp.ts';
 import { matchesLabels } from './views/labels.ts';
 
@@ -35,8 +35,7 @@ export function networkFilter(filters: Filters): NetworkFilter {
 /** Which networks go when those that nobody uses go. @throws {EngineError} as networkFilter() */
 export function networkPruneFilter(filters: Filters): NetworkFilter {
   checkFilters(filters, ['label', 'label!', 'until']);
-  const [until, ...more] = filters.get('until') ?? [];
-  if (more.length > 0) throw invalid('more than one until filter specified');
+  const until = untilOf(filters);
   const before = until === undefined ? undefined : parseTimestamp(until, 'until');
   const unwanted = filters.get('label!') ?? [];
   return (network) =>

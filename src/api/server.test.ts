@@ -95,6 +95,16 @@ describe('createApiServer()', () => {
     while (api.engine.fake.cancelled === 0) await new Promise((resolve) => setImmediate(resolve));
   });
 
+  it('refuses to prune images by two times', async () => {
+    await using api = await startTestApi();
+    const filters = encodeURIComponent(JSON.stringify({ until: ['1h', '2h'] }));
+    const answer = await api.call('POST', `/images/prune?filters=${filters}`);
+    assert.deepEqual(
+      [answer.status, answer.json()['message']],
+      [400, 'more than one until filter specified'],
+    );
+  });
+
   it('answers what fails early to a client that reads only when it has sent everything', async () => {
     await using api = await startTestApi();
     api.engine.images.load = async (archive) => {

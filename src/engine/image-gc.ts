@@ -8,7 +8,7 @@ import { imageUsers } from './image-users.ts';
 
 /** After an image came, so that several that come together are looked at once. */
 const settleMs = 2000;
-const growing = new Set(['pull', 'load', 'import', 'tag']);
+const growing = new Set(['pull', 'load', 'import', 'create', 'tag']);
 
 /**
  * Collects unused images by a policy, at intervals and when images have come. Dispose it to stop.

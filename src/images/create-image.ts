@@ -125,7 +125,7 @@ function isParent(
 /** A reference that can be given to an image here. @throws {EngineError} `invalid-parameter` */
 export function parseTagReference(text: string): Reference {
   const reference = parseReference(text);
-  if (reference.digest !== undefined) throw badImage('refusing to create a tag with a digest reference');
+  if (reference.digest !== undefined) throw badImage('cannot import digest reference');
   if (reference.domain === 'docker.io' && reference.path === 'library/sha256') {
     throw badImage('refusing to create an ambiguous tag using digest algorithm as name');
   }

@@ -195,6 +195,7 @@ test('Images.createFromLayer() puts a layer on a parent; removing prunes the unt
   assert.deepEqual(made.config.rootfs.diff_ids, [...image.diffIds, digestOf(layer)]);
   assert.equal(made.parent, image.id);
   assert.deepEqual(made.tags, ['child:latest']);
+  assert.deepEqual(engine.events.slice(-2), [`create ${made.id}`, 'tag child:latest']);
   assert.equal(digestOf(await engine.content.read(made.id)), made.id);
   assert.deepEqual(
     images.history('child').map(({ id, createdBy, tags }) => ({ id, createdBy, tags })),
@@ -266,6 +267,12 @@ test('Images.prune() removes what has no name and no user, and counts its layers
     [used.id],
   );
   assert.ok(engine.events.includes('prune undefined'));
+  const running = images.prune({ dangling: true, matches: () => true, usedBy });
+  await assert.rejects(images.prune({ dangling: true, matches: () => true, usedBy }), {
+    kind: 'conflict',
+    message: 'a prune operation is already running',
+  });
+  await running;
 });
 
 test('Images.import() makes an image of one tar', async () => {

@@ -64,6 +64,7 @@ export class LocalImages implements Images {
   readonly #events: EventBus;
   readonly #garbage: ImageGarbage;
   #sources: LayerSources | undefined;
+  #pruning = false;
   readonly #pull: ImagePull | undefined;
   readonly #push: ImagePush | undefined;
 
@@ -182,7 +183,9 @@ export class LocalImages implements Images {
   }
 
   async prune(options: Parameters<Images['prune']>[0]): ReturnType<Images['prune']> {
-    const result = await pruneImages(this.#store, options);
+    if (this.#pruning) throw new EngineError('conflict', 'a prune operation is already running');
+    this.#pruning = true;
+    const result = await pruneImages(this.#store, options).finally(() => (this.#pruning = false));
     this.#events.publish('image', 'prune', '', { reclaimed: String(result.spaceReclaimedBytes) });
     return result;
   }
@@ -230,6 +233,7 @@ export class LocalImages implements Images {
       ...rest,
       ...(reference === undefined ? {} : { reference }),
     });
+    this.#store.publish('create', id, id);
     if (reference !== undefined) this.#store.publish('tag', id, familiarReference(reference));
     return this.#store.catalog.view(id);
   }

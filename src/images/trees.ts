@@ -132,6 +132,7 @@ export class LocalTrees implements Trees {
   async image(tree: LayerStack | null, config: ImageConfig): Promise<Image> {
     const parent = tree === null ? null : this.#store.catalog.view(tree.id);
     const id = await createImage(this.#store, { parent, layer: null, config, hasNoParent: true });
+    this.#store.publish('create', id, id);
     return this.#store.catalog.view(id);
   }
 

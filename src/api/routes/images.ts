@@ -3,7 +3,7 @@ import type { Containers, Filters } from '../../containers/index.ts';
 import { imageUsers } from '../../engine/index.ts';
 import type { Image, Images } from '../../images/index.ts';
 import type { Exchange } from '../exchange.ts';
-import { checkFilters } from '../filters.ts';
+import { checkFilters, untilOf } from '../filters.ts';
 import { filterImages, parseBoolean } from '../image-filter.ts';
 import { platformSince, platformsSince } from '../platform-query.ts';
 import { filters, flag, text, texts } from '../query.ts';
@@ -232,6 +232,7 @@ async function prune(
   usedBy: (imageId: string) => { id: string; running: boolean }[],
 ): Promise<void> {
   checkFilters(asked, ['dangling', 'label', 'label!', 'until']);
+  untilOf(asked);
   const { dangling, rest } = splitDangling(asked);
   const matching = new Set(filterImages(images.list(), rest, (name) => images.get(name)).map(({ id }) => id));
   const { removed, spaceReclaimedBytes } = await images.prune({

@@ -31,6 +31,16 @@ export const differences: Record<string, { why: string } & Partial<CaseOutcome>>
     why: 'dockerd shows the exit status of its own unpacking child',
     stderr: 'invalid tar archive: unexpected end of the archive\n',
   },
+  'image events': {
+    why: 'events of what commit and build create since 27.0',
+    stdout:
+      'tag {"a":"b","name":"P:1"}\nimport {"a":"b","name":"sha256:ID64"}\ntag {"a":"b","name":"P:2"}\nsave {"a":"b","name":"sha256:ID64"}\nuntag {"a":"b","name":"sha256:ID64"}\nuntag {"a":"b","name":"sha256:ID64"}\nload {"a":"b","name":"sha256:ID64"}\ncreate {"a":"b","name":"sha256:ID64"}\ntag {"a":"b","name":"P:3"}\nuntag {"a":"b","name":"sha256:ID64"}\nuntag {"a":"b","name":"sha256:ID64"}\n',
+  },
+  'image filters': {
+    why: 'full names match since 29.x',
+    stdout:
+      'before=P:2\nP:1\nP:1b\nsince=P:1\nP/x:3\nP:2\nsince=P:1 -f before=P/x:3\nP:2\nlabel=n=1\nP:1\nP:1b\nlabel=n\nP:1\nP:1b\nP:2\nlabel=n -f label=n=2\nP:2\nlabel=o\ndangling=false\nP/x:3\nP:1\nP:1b\nP:2\nbefore=P:none\nreference=P\nP:1\nP:1b\nP:2\nreference=P:1*\nP:1\nP:1b\nreference=P:?\nP:1\nP:2\nreference=P/*\nP/x:3\nreference=*/x\nP/x:3\nreference=P*\nP:1\nP:1b\nP:2\nreference=P:[12]\nP:1\nP:2\nreference=P:[!2]\nP:2\nreference=P:{1,2}\nreference=**\nP:1\nP:1b\nP:2\nreference=P/**\nP/x:3\nreference=docker.io/library/P:1\nP:1\nreference=[\n',
+  },
   'isolation mount propagation': {
     why: 'crun makes the root private where runc leaves it a slave of the host; /proc/interrupts is masked since 28.0',
     stdout:
