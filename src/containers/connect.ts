@@ -53,7 +53,7 @@ export async function connectNetwork(
     }
     const updateFiles = watchNetworkFiles(table, entry);
     attachOne(table, entry, name, settings);
-    await networks.answerNames(entry.id, nameOptions(table, record));
+    networks.answerNames(entry.id, nameOptions(table, record));
     updateFiles();
     table.save(entry);
   });

@@ -50,15 +50,12 @@ export function prepareNetwork(table: ContainerTable, entry: ContainerEntry): Ne
   };
 }
 
-/**
- * What may go on while the runtime makes the container: ports and names. Undefined when there is nothing to do. Undone by
- * releaseNetwork().
- */
-export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Promise<void> | undefined {
+/** Ports and names. Undone by releaseNetwork(). */
+export function finishNetwork(table: ContainerTable, entry: ContainerEntry): void {
   const { record } = entry;
   const { hostConfig, config } = record;
   const publishes = hostConfig.PublishAllPorts || Object.keys(hostConfig.PortBindings ?? {}).length > 0;
-  if (record.sandbox === null) return undefined;
+  if (record.sandbox === null) return;
   const { networks } = table.parts;
   if (publishes) {
     record.ports = networks.publish(entry.id, {
@@ -67,7 +64,7 @@ export function finishNetwork(table: ContainerTable, entry: ContainerEntry): Pro
       publishAll: hostConfig.PublishAllPorts,
     });
   }
-  return asksNames(record) ? networks.answerNames(entry.id, nameOptions(table, record)) : undefined;
+  if (asksNames(record)) networks.answerNames(entry.id, nameOptions(table, record));
 }
 
 /** Why a container has no network, as dockerd says it. */

@@ -120,8 +120,7 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
   entry.process = spec.process;
   cgroups.ensureUsable();
   const chosen = table.runtimeOf(entry);
-  // The host's side of the network is made while the runtime makes the container.
-  const finished = finishNetwork(table, entry);
+  finishNetwork(table, entry);
   const created = runtime.create({
     id: entry.id,
     spec,
@@ -132,11 +131,7 @@ async function createTask(table: ContainerTable, entry: ContainerEntry): Promise
     held: networks.portSockets(entry.id),
   });
   void created.catch(() => {}).then(() => networks.closePortSockets(entry.id));
-  if (finished === undefined) return created;
-  const [networking, task] = await Promise.allSettled([finished, created]);
-  if (networking.status === 'rejected') throw networking.reason;
-  if (task.status === 'rejected') throw task.reason;
-  return task.value;
+  return created;
 }
 
 /** What links say comes first: the user's own variables win. */

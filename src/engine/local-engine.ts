@@ -154,6 +154,7 @@ async function compose(
     syscall,
     netlink: createNetlink(syscall),
     spawner,
+    watcher,
     records,
     events,
     execRoot,

@@ -4,7 +4,7 @@
  */
 import { keepNames, nameCollections } from '../network/index.ts';
 import { memoryRecords, openRecords } from '../records/index.ts';
-import { createSpawner, linuxSyscall } from '../sys/index.ts';
+import { createNetlink, createWatcher, linuxSyscall } from '../sys/index.ts';
 
 const [dataRoot = '', execRoot = ''] = process.argv.slice(2);
 const records = memoryRecords();
@@ -18,6 +18,8 @@ const pids = new Map<string, number>();
   for (const [id, { state }] of stored.collection<{ state: { pid: number } }>('containers').entries())
     pids.set(id, state.pid);
 }
-const spawner = createSpawner();
-await keepNames({ syscall: linuxSyscall(), spawner, records, execRoot, pidOf: (id) => pids.get(id) });
-spawner.close();
+const syscall = linuxSyscall();
+const [netlink, watcher] = [createNetlink(syscall), createWatcher()];
+await keepNames({ syscall, netlink, watcher, records, execRoot, pidOf: (id) => pids.get(id) });
+netlink.close();
+watcher.close();

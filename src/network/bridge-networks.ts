@@ -4,7 +4,7 @@ import { EngineError, errorMessage } from '../errors/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Records } from '../records/index.ts';
 import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/index.ts';
-import type { Netlink, NetworkLosses, ProcessSpawner, Syscall } from '../sys/index.ts';
+import type { DescriptorWatcher, Netlink, NetworkLosses, ProcessSpawner, Syscall } from '../sys/index.ts';
 import { Attachments } from './attachments.ts';
 import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
 import { Repairs } from './bridge/repairs.ts';
@@ -44,6 +44,7 @@ export interface BridgeNetworksOptions extends BridgesOptions {
   >;
   netlink: Netlink;
   spawner: Pick<ProcessSpawner, 'run'>;
+  watcher: Pick<DescriptorWatcher, 'openDatagrams'>;
   /** Tells what is taken away from bridges and tables while the engine runs; absent: it is found at the next attach(). */
   watchLosses?: (onLosses: (losses: NetworkLosses) => void) => Disposable;
   /** Answers names when this engine is dead; absent: nobody does. */
@@ -77,7 +78,7 @@ export class BridgeNetworks implements Networks {
     const { records, syscall } = options;
     this.#options = options;
     this.#netlink = options.netlink;
-    const nft = new Nft(options.spawner, syscall);
+    const nft = new Nft(options.spawner);
     this.#firewall = new Firewall({
       nft,
       netlink: options.netlink,
@@ -114,7 +115,8 @@ export class BridgeNetworks implements Networks {
     this.#repairs = new Repairs((losses) => this.#bridges.repair(losses));
     this.#names = new NameServers({
       syscall,
-      firewall: nft,
+      netlink: options.netlink,
+      watcher: options.watcher,
       records: records.collection('network-names'),
       directory: directoryOf(this.#table),
     });
@@ -329,13 +331,13 @@ export class BridgeNetworks implements Networks {
     this.#ports.closeSockets(containerId);
   }
 
-  async answerNames(containerId: string, options: NameOptions): Promise<void> {
+  answerNames(containerId: string, options: NameOptions): void {
     const sandbox = this.#sandboxes.get(containerId);
     const isAsked = this.#table
       .endpointsIn(containerId)
       .some(({ networkId }) => this.#table.network(networkId)?.user !== undefined);
     if (sandbox === undefined || !isAsked) return;
-    await this.#names.serve(containerId, sandbox.path, options);
+    this.#names.serve(containerId, sandbox.path, options);
     this.#appointKeeper();
   }
 
@@ -369,15 +371,7 @@ export class BridgeNetworks implements Networks {
       }
     }
     this.#sandboxes.sweepUnknown();
-    for (const containerId of this.#names.known()) {
-      const sandbox = this.#sandboxes.get(containerId);
-      if (sandbox === undefined) this.#names.stop(containerId);
-      else
-        void this.#names
-          .serve(containerId, sandbox.path)
-          .then(() => this.#appointKeeper())
-          .catch((error: unknown) => this.#note(`names in ${containerId}: ${errorMessage(error)}`));
-    }
+    for (const containerId of this.#names.known()) this.#resumeNames(containerId);
     const known = new Set(this.#table.endpoints().map(({ hostInterface }) => hostInterface));
     for (const { record } of this.#bridges.all()) {
       const bridge = this.#netlink.linkIndex(record.name);
@@ -386,6 +380,18 @@ export class BridgeNetworks implements Networks {
         if (master === bridge && /^cor[0-9a-f]{7}$/.test(name) && !known.has(name))
           this.#netlink.deleteLink(name);
       }
+    }
+  }
+
+  /** What an engine before this one answered. */
+  #resumeNames(containerId: string): void {
+    const sandbox = this.#sandboxes.get(containerId);
+    if (sandbox === undefined) return this.#names.stop(containerId);
+    try {
+      this.#names.serve(containerId, sandbox.path);
+      this.#appointKeeper();
+    } catch (error) {
+      this.#note(`names in ${containerId}: ${errorMessage(error)}`);
     }
   }
 

@@ -1,11 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Records } from '../records/index.ts';
-import type { ProcessSpawner, Syscall } from '../sys/index.ts';
+import type { DescriptorWatcher, Netlink, Syscall } from '../sys/index.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers } from './dns/index.ts';
 import { NetworkTable } from './network-table.ts';
-import { Nft } from './nftables/nft.ts';
 import { sandboxPath } from './sandboxes.ts';
 
 const LOOK_AROUND_MS = 1000;
@@ -25,14 +24,15 @@ export const nameCollections: readonly string[] = [
  * @param parts.pidOf the container's process as it was
  * @returns when no container is left that asks
  */
-export async function keepNames(parts: {
+export function keepNames(parts: {
   syscall: Pick<Syscall, 'inNetworkNamespace' | 'socket' | 'bind' | 'connect' | 'close'>;
-  spawner: Pick<ProcessSpawner, 'run'>;
+  netlink: Pick<Netlink, 'inNamespace'>;
+  watcher: Pick<DescriptorWatcher, 'openDatagrams'>;
   records: Records;
   execRoot: string;
   pidOf: (containerId: string) => number | undefined;
 }): Promise<void> {
-  const { syscall, spawner, records, execRoot, pidOf } = parts;
+  const { syscall, netlink, watcher, records, execRoot, pidOf } = parts;
   const sandboxes = new Map(records.collection<{ id: string }>('network-sandboxes').entries());
   const pathOf = (containerId: string): string | undefined => {
     const sandbox = sandboxes.get(containerId);
@@ -46,17 +46,20 @@ export async function keepNames(parts: {
   };
   const names = new NameServers({
     syscall,
-    firewall: new Nft(spawner, syscall),
+    netlink,
+    watcher,
     records: records.collection('network-names'),
     directory: directoryOf(new NetworkTable(records), isAlive),
   });
-  await Promise.all(
-    names.known().map(async (containerId) => {
-      const path = isAlive(containerId) ? pathOf(containerId) : undefined;
+  for (const containerId of names.known()) {
+    const path = isAlive(containerId) ? pathOf(containerId) : undefined;
+    try {
       if (path === undefined) names.stop(containerId);
-      else await names.serve(containerId, path).catch(() => names.stop(containerId));
-    }),
-  );
+      else names.serve(containerId, path);
+    } catch {
+      names.stop(containerId);
+    }
+  }
   return new Promise((resolve) => {
     const look = (): void => {
       for (const containerId of names.known()) if (!isAlive(containerId)) names.stop(containerId);

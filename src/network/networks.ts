@@ -94,10 +94,10 @@ export interface Networks {
   /** That process has them. No error when there are none. */
   closePortSockets(containerId: string): void;
   /**
-   * Resolves once names are answered in the sandbox, if it is in a network of the user's: to be awaited before the
+   * From here on names are answered in the sandbox, if it is in a network of the user's: to be called before the
    * container's first instruction.
    */
-  answerNames(containerId: string, options: NameOptions): Promise<void>;
+  answerNames(containerId: string, options: NameOptions): void;
   /** The container has another name: networks answer to it. */
   rename(containerId: string, name: string): void;
   /** Sandboxes not in `keep` are removed, addresses of the others are reserved again; called at start. */

@@ -1,16 +1,8 @@
-import type {
-  FirewallElement,
-  FirewallFamily,
-  ForwardChain,
-  OffsetTranslation,
-} from './netlink/nftables-message.ts';
+import type { FirewallElement, FirewallFamily, ForwardChain } from './netlink/nftables-message.ts';
+import type { OffsetTranslation } from './netlink/nftables-rule.ts';
 
-export type {
-  FirewallElement,
-  FirewallFamily,
-  ForwardChain,
-  OffsetTranslation,
-} from './netlink/nftables-message.ts';
+export type { FirewallElement, FirewallFamily, ForwardChain } from './netlink/nftables-message.ts';
+export type { OffsetTranslation } from './netlink/nftables-rule.ts';
 
 /** What a link is that stands on another, or on nothing. */
 export type LinkKind =
@@ -103,6 +95,11 @@ export interface Netlink {
   changeFirewall(action: 'add' | 'delete', elements: readonly FirewallElement[]): void;
   /** Chains of nftables (iptables' are, too) that drop forwarded packets which nothing in them accepts. */
   droppingForwardChains(): ForwardChain[];
+  /**
+   * Writes the table of the family `ip` as a whole, in one transaction: what this machine's own programs send to the IPv4
+   * address and port, by UDP or TCP, goes to another port of the address.
+   */
+  redirectPort(table: string, redirection: { address: string; port: number; toPort: number }): void;
   /** Appends rules that translate ranges of ports to ranges under other numbers. */
   addOffsetTranslations(rules: readonly OffsetTranslation[]): void;
   /**

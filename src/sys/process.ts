@@ -80,12 +80,28 @@ export interface ByteStream {
   close(): void;
 }
 
+/** A bound UDP socket of IPv4 of which many datagrams are read, and sent, by one system call. */
+export interface DatagramSocket {
+  /**
+   * Nobody is told what becomes of it. What is sent while datagrams are being dealt with goes together with the others.
+   * @param to a struct sockaddr_in, as it came
+   */
+  send(message: Uint8Array, to: Uint8Array): void;
+  /** Idempotent. The descriptor is closed when this returns. */
+  close(): void;
+}
+
 /** Waits on descriptors that node:net refuses, by libuv's uv_poll in the program's own event loop. */
 export interface DescriptorWatcher {
   /** Connects to a SOCK_SEQPACKET unix socket; paths longer than sun_path are reached through /proc/self/fd. */
   connectPacket(path: string): PacketSocket;
   /** Takes over a descriptor; its file description becomes non-blocking. */
   openStream(fd: number, direction: 'read' | 'write' | 'both'): ByteStream;
+  /**
+   * Takes over a descriptor, which does not keep the program alive.
+   * @param onMessage what it is given is overwritten when it returns; datagrams of more than 4 KiB are dropped
+   */
+  openDatagrams(fd: number, onMessage: (message: Buffer, from: Buffer) => void): DatagramSocket;
   /** A unix stream server socket on which each connection sends one descriptor (OCI console-socket protocol). */
   listenForDescriptor(path: string): { received: Promise<number>; close(): void };
   /** Calls back when readable (level-triggered, one call per wake-up) until removed. */

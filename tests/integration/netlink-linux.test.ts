@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,4 +85,40 @@ test('Netlink names the errno and the kernel’s own words', { skip }, () => {
   fails(() => netlink.setLink('coracle-none', { up: true }), 'ENODEV', /coracle-none/);
   assert.equal(netlink.linkIndex('lo'), 1);
   netlink.close();
+});
+
+test('Netlink.redirectPort() writes the table that nft(8) would, again and again', { skip }, () => {
+  const syscall = linuxSyscall();
+  const directory = mkdtempSync(join(tmpdir(), 'coracle-netlink-'));
+  const path = join(directory, 'inside');
+  const netlink = createNetlink(syscall);
+  try {
+    syscall.createNetworkNamespace(path);
+    for (const toPort of [4000, 5000]) {
+      const redirection = { address: '127.0.0.11', port: 53, toPort };
+      netlink.inNamespace(path, (inside) => inside.redirectPort('names', redirection));
+      const { stdout } = spawnSync('nsenter', [`--net=${path}`, 'nft', 'list', 'ruleset'], {
+        encoding: 'utf8',
+      });
+      const rule = (protocol: string) =>
+        `ip daddr 127.0.0.11 ${protocol} dport 53 dnat to 127.0.0.11:${toPort}`;
+      assert.deepEqual(
+        stdout.split('\n').map((line) => line.trim()),
+        [
+          'table ip names {',
+          'chain output {',
+          'type nat hook output priority -100; policy accept;',
+          rule('udp'),
+          rule('tcp'),
+          '}',
+          '}',
+          '',
+        ],
+      );
+    }
+  } finally {
+    netlink.close();
+    syscall.removeNetworkNamespace(path);
+    rmSync(directory, { recursive: true });
+  }
 });

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { isKind } from '../../src/errors/index.ts';
 import { BridgeNetworks, type BridgeNetworksOptions } from '../../src/network/index.ts';
 import { memoryRecords, type Records } from '../../src/records/index.ts';
-import { createNetlink, createSpawner, linuxSyscall } from '../../src/sys/index.ts';
+import { createNetlink, createSpawner, createWatcher, linuxSyscall } from '../../src/sys/index.ts';
 
 const execFile = promisify(execFileCallback);
 const AF_INET = 2;
@@ -43,7 +43,7 @@ function insideTests(directory: string): void {
   const syscall = linuxSyscall();
   const netlink = createNetlink(syscall);
   const world = join(directory, 'world');
-  const common = { syscall, netlink, spawner: createSpawner(), sandboxesAhead: 0 };
+  const common = { syscall, netlink, spawner: createSpawner(), watcher: createWatcher(), sandboxesAhead: 0 };
   let number = 0;
 
   const engine = (records: Records, options: Partial<BridgeNetworksOptions> = {}) =>

@@ -1,5 +1,5 @@
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { Server, type Socket } from 'node:net';
+import type { DatagramSocket, DescriptorWatcher } from '../../sys/index.ts';
 import {
   addressOfReverseName,
   addressRecord,
@@ -33,23 +33,21 @@ const IDLE_MS = 10_000;
 /** Answers on a UDP and a TCP socket that are bound already. */
 export class NameServer {
   readonly #names: Names;
-  readonly #udp: UdpSocket;
+  readonly #udp: DatagramSocket;
   readonly #tcp: Server;
   readonly #connections = new Set<Socket>();
   #isClosed = false;
 
   /** @param descriptors bound; they belong to the server from here on. */
-  constructor(names: Names, descriptors: { udp: number; tcp: number }) {
+  constructor(
+    names: Names,
+    descriptors: { udp: number; tcp: number },
+    watcher: Pick<DescriptorWatcher, 'openDatagrams'>,
+  ) {
     this.#names = names;
-    this.#udp = createSocket('udp4');
-    this.#udp.on('error', () => {});
-    this.#udp.on('message', (message, { address, port }) => {
-      this.#answer(message, 'udp', (answer) => {
-        if (!this.#isClosed) this.#udp.send(answer, port, address, () => {});
-      });
-    });
-    this.#udp.bind({ fd: descriptors.udp });
-    this.#udp.unref();
+    this.#udp = watcher.openDatagrams(descriptors.udp, (message, from) =>
+      this.#answerDatagram(message, from),
+    );
     this.#tcp = new Server((socket) => this.#serve(socket));
     this.#tcp.on('error', () => {});
     this.#tcp.maxConnections = MAX_CONNECTIONS;
@@ -74,28 +72,43 @@ export class NameServer {
     socket.setTimeout(IDLE_MS, () => socket.destroy());
     socket.unref();
     socket.on('data', (chunk: Buffer) => {
-      for (const message of frames.push(chunk)) {
-        this.#answer(message, 'tcp', (answer) => {
-          if (socket.writable) socket.write(frame(answer));
-        });
-      }
+      for (const message of frames.push(chunk)) this.#answerStream(message, socket);
     });
   }
 
-  /** Own names at once. What is no question is dropped: who sends such gets no answer to make use of. */
-  #answer(message: Buffer, transport: Transport, reply: (answer: Buffer) => void): void {
+  /** What is no question is dropped: who sends such gets no answer to make use of. */
+  #answerDatagram(message: Buffer, from: Buffer): void {
     const question = readQuestion(message);
     if (question === undefined) return;
-    const own = this.#ownRecords(question);
-    if (own !== undefined) {
-      const maxBytes = transport === 'udp' ? question.maxUdpBytes : 65535;
-      reply(writeAnswer(question, own, { ttlSeconds: TTL_SECONDS, maxBytes }));
-      return;
-    }
-    this.#names.forward(question, message, transport).then(
-      (answer) => reply(answer ?? writeAnswer(question, [], { code: responseCode.serverFailure })),
-      () => reply(writeAnswer(question, [], { code: responseCode.serverFailure })),
-    );
+    const own = this.#ownAnswer(question, question.maxUdpBytes);
+    if (own !== undefined) return this.#udp.send(own, from);
+    // What came is overwritten meanwhile.
+    const [asked, asker] = [Buffer.from(message), Buffer.from(from)];
+    const kept = { ...question, head: asked.subarray(0, question.head.length) };
+    void this.#forward(kept, asked, 'udp').then((answer) => this.#udp.send(answer, asker));
+  }
+
+  #answerStream(message: Buffer, socket: Socket): void {
+    const question = readQuestion(message);
+    if (question === undefined) return;
+    const reply = (answer: Buffer): void => {
+      if (socket.writable) socket.write(frame(answer));
+    };
+    const own = this.#ownAnswer(question, 65535);
+    if (own === undefined) void this.#forward(question, message, 'tcp').then(reply);
+    else reply(own);
+  }
+
+  async #forward(question: Question, message: Buffer, transport: Transport): Promise<Buffer> {
+    const answer = await this.#names.forward(question, message, transport).catch(() => undefined);
+    return answer ?? writeAnswer(question, [], { code: responseCode.serverFailure });
+  }
+
+  #ownAnswer(question: Question, maxBytes: number): Buffer | undefined {
+    const records = this.#ownRecords(question);
+    return records === undefined
+      ? undefined
+      : writeAnswer(question, records, { ttlSeconds: TTL_SECONDS, maxBytes });
   }
 
   /**

@@ -1,10 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { isIPv6, Socket } from 'node:net';
-import { EngineError, ProcessError, SyscallError } from '../../errors/index.ts';
+import { EngineError, errorMessage, SyscallError } from '../../errors/index.ts';
 import type { RecordCollection } from '../../records/index.ts';
-import type { Syscall } from '../../sys/index.ts';
+import type { DescriptorWatcher, Netlink, Syscall } from '../../sys/index.ts';
 import { dnsAddress, nameservers, readHostResolvConf } from '../files.ts';
-import type { Nft } from '../nftables/nft.ts';
 import type { Question } from './message.ts';
 import { NameServer } from './name-server.ts';
 import { Upstream, type Outlet, type Transport } from './upstream.ts';
@@ -16,6 +15,8 @@ const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const ATTEMPTS = 8;
+/** Of a container's own firewall. */
+const TABLE = 'coracle_dns';
 
 /** What the user asked for a container's names. */
 export interface NameOptions {
@@ -45,20 +46,23 @@ export interface Directory {
  */
 export class NameServers {
   readonly #syscall: SocketSyscall;
-  readonly #firewall: Pick<Nft, 'inNamespace'>;
+  readonly #netlink: Pick<Netlink, 'inNamespace'>;
+  readonly #watcher: Pick<DescriptorWatcher, 'openDatagrams'>;
   readonly #collection: RecordCollection<NameServerRecord>;
   readonly #directory: Directory;
   readonly #upstream = new Upstream();
-  readonly #servers = new Map<string, { server: NameServer; isReady: Promise<void> }>();
+  readonly #servers = new Map<string, NameServer>();
 
   constructor(parts: {
     syscall: SocketSyscall;
-    firewall: Pick<Nft, 'inNamespace'>;
+    netlink: Pick<Netlink, 'inNamespace'>;
+    watcher: Pick<DescriptorWatcher, 'openDatagrams'>;
     records: RecordCollection<NameServerRecord>;
     directory: Directory;
   }) {
     this.#syscall = parts.syscall;
-    this.#firewall = parts.firewall;
+    this.#netlink = parts.netlink;
+    this.#watcher = parts.watcher;
     this.#collection = parts.records;
     this.#directory = parts.directory;
   }
@@ -68,13 +72,12 @@ export class NameServers {
     return this.#collection.entries().map(([containerId]) => containerId);
   }
 
-  /** Resolves when names are answered. Idempotent. @param options for the first time; absent: as they were */
-  async serve(containerId: string, sandboxPath: string, options?: NameOptions): Promise<void> {
-    const present = this.#servers.get(containerId);
-    if (present !== undefined) return present.isReady;
+  /** Names are answered when this returns. Idempotent. @param options for the first time; absent: as they were */
+  serve(containerId: string, sandboxPath: string, options?: NameOptions): void {
+    if (this.#servers.has(containerId)) return;
     const before = this.#collection.get(containerId);
     const { servers, keepsShortNames = false } = options ?? before ?? { servers: [] };
-    const { port, ...descriptors } = this.#bind(sandboxPath, before?.port);
+    const { port, ...descriptors } = this.#open(sandboxPath, before?.port);
     const server = new NameServer(
       {
         addresses: (name) => this.#directory.addresses(containerId, name),
@@ -84,53 +87,65 @@ export class NameServers {
           this.#forward({ containerId, sandboxPath, servers }, question, message, transport),
       },
       descriptors,
+      this.#watcher,
     );
-    // The kernel kept the rules of an engine that was killed.
-    const isReady =
-      before?.port === port ? Promise.resolve() : this.#firewall.inNamespace(sandboxPath, redirect(port));
-    this.#servers.set(containerId, { server, isReady });
+    this.#servers.set(containerId, server);
     this.#collection.put(containerId, { port, servers, ...(keepsShortNames ? { keepsShortNames } : {}) });
-    try {
-      await isReady;
-    } catch (error) {
-      this.stop(containerId);
-      const detail = error instanceof ProcessError ? error.message : String(error);
-      throw new EngineError('internal', `Cannot answer names in the container: ${detail}`, { cause: error });
-    }
   }
 
   /** The container's namespace is about to go. */
   stop(containerId: string): void {
     const present = this.#servers.get(containerId);
-    present?.server.close();
+    present?.close();
     if (this.#servers.delete(containerId) || this.#collection.get(containerId) !== undefined)
       this.#collection.delete(containerId);
   }
 
   /** This engine ends; the next one goes on. */
   close(): void {
-    for (const { server } of this.#servers.values()) server.close();
+    for (const server of this.#servers.values()) server.close();
     this.#servers.clear();
   }
 
-  #bind(sandboxPath: string, wanted: number | undefined): { udp: number; tcp: number; port: number } {
-    return this.#syscall.inNetworkNamespace(sandboxPath, () => {
-      for (let attempt = 0; ; attempt++) {
-        const udp = this.#syscall.socket(AF_INET, SOCK_DGRAM, 0);
-        let tcp: number | undefined;
+  #open(sandboxPath: string, wanted: number | undefined): { udp: number; tcp: number; port: number } {
+    try {
+      return this.#netlink.inNamespace(sandboxPath, (inside) => {
+        const bound = this.#bind(wanted);
+        // The kernel kept the rules of an engine that was killed.
+        if (bound.port === wanted) return bound;
         try {
-          const port = this.#syscall.bind(udp, dnsAddress, attempt === 0 ? (wanted ?? 0) : 0);
-          tcp = this.#syscall.socket(AF_INET, SOCK_STREAM, 0);
-          this.#syscall.bind(tcp, dnsAddress, port);
-          return { udp, tcp, port };
+          inside.redirectPort(TABLE, { address: dnsAddress, port: 53, toPort: bound.port });
+          return bound;
         } catch (error) {
-          this.#syscall.close(udp);
-          if (tcp !== undefined) this.#syscall.close(tcp);
-          const isTaken = error instanceof SyscallError && error.errno === 'EADDRINUSE';
-          if (!isTaken || attempt === ATTEMPTS) throw error;
+          this.#syscall.close(bound.udp);
+          this.#syscall.close(bound.tcp);
+          throw error;
         }
+      });
+    } catch (error) {
+      throw new EngineError('internal', `Cannot answer names in the container: ${errorMessage(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** In the thread's network. */
+  #bind(wanted = 0): { udp: number; tcp: number; port: number } {
+    for (let attempt = 0; ; attempt++) {
+      const udp = this.#syscall.socket(AF_INET, SOCK_DGRAM, 0);
+      let tcp: number | undefined;
+      try {
+        const port = this.#syscall.bind(udp, dnsAddress, attempt === 0 ? wanted : 0);
+        tcp = this.#syscall.socket(AF_INET, SOCK_STREAM, 0);
+        this.#syscall.bind(tcp, dnsAddress, port);
+        return { udp, tcp, port };
+      } catch (error) {
+        this.#syscall.close(udp);
+        if (tcp !== undefined) this.#syscall.close(tcp);
+        const isTaken = error instanceof SyscallError && error.errno === 'EADDRINUSE';
+        if (!isTaken || attempt === ATTEMPTS) throw error;
       }
-    });
+    }
   }
 
   async #forward(
@@ -173,18 +188,4 @@ export class NameServers {
         new Socket({ fd: open(server, SOCK_STREAM, (made) => this.#syscall.connect(made, server, 53)) }),
     };
   }
-}
-
-/** nft(8) commands for the inside of a namespace. */
-function redirect(port: number): string {
-  return `table ip coracle_dns
-delete table ip coracle_dns
-table ip coracle_dns {
-  chain output {
-    type nat hook output priority -100; policy accept;
-    ip daddr ${dnsAddress} udp dport 53 dnat to ${dnsAddress}:${port}
-    ip daddr ${dnsAddress} tcp dport 53 dnat to ${dnsAddress}:${port}
-  }
-}
-`;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProcessError, SyscallError } from '../../errors/index.ts';
-import { recordingSyscall, type FirewallElement } from '../../sys/index.ts';
+import type { FirewallElement } from '../../sys/index.ts';
 import { addressField, linkField, type Element } from './element.ts';
 import { Firewall } from './firewall.ts';
 import { Nft } from './nft.ts';
@@ -28,17 +28,14 @@ function machine(
   const changes: string[] = [];
   const notes: string[] = [];
   const firewall = new Firewall({
-    nft: new Nft(
-      {
-        run: async ({ argv, stdin }) => {
-          const call = { parameters: argv.slice(1), stdin: String(stdin) };
-          calls.push(call);
-          await new Promise((resolve) => setImmediate(resolve));
-          return { signal: null, stdout: '', stderr: '', ...result(call) };
-        },
+    nft: new Nft({
+      run: async ({ argv, stdin }) => {
+        const call = { parameters: argv.slice(1), stdin: String(stdin) };
+        calls.push(call);
+        await new Promise((resolve) => setImmediate(resolve));
+        return { signal: null, stdout: '', stderr: '', ...result(call) };
       },
-      recordingSyscall(),
-    ),
+    }),
     netlink: {
       changeFirewall: (action, elements) => {
         const errno = refuse(action, elements);

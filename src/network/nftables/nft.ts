@@ -1,27 +1,15 @@
 import { existsSync } from 'node:fs';
 import { EngineError, ProcessError } from '../../errors/index.ts';
-import type { ProcessSpawner, Syscall } from '../../sys/index.ts';
+import type { ProcessSpawner } from '../../sys/index.ts';
 
 const places = ['/usr/sbin/nft', '/sbin/nft', '/usr/local/sbin/nft', '/usr/bin/nft'];
 
 /** nft(8), which writes tables as a whole. */
 export class Nft {
   readonly #spawner: Pick<ProcessSpawner, 'run'>;
-  readonly #syscall: Pick<Syscall, 'inNetworkNamespace'>;
 
-  constructor(spawner: Pick<ProcessSpawner, 'run'>, syscall: Pick<Syscall, 'inNetworkNamespace'>) {
+  constructor(spawner: Pick<ProcessSpawner, 'run'>) {
     this.#spawner = spawner;
-    this.#syscall = syscall;
-  }
-
-  /** Commands for the firewall of the namespace bound at `path`. */
-  async inNamespace(path: string, commands: string): Promise<void> {
-    // The process is started before this returns, and has the namespace of the thread that starts it.
-    const run: { done?: Promise<string> } = {};
-    this.#syscall.inNetworkNamespace(path, () => {
-      run.done = this.run(['-f', '-'], commands);
-    });
-    await run.done;
   }
 
   /**

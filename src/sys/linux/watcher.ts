@@ -1,5 +1,6 @@
-import type { ByteStream, DescriptorWatcher, PacketSocket } from '../process.ts';
+import type { ByteStream, DatagramSocket, DescriptorWatcher, PacketSocket } from '../process.ts';
 import { LinuxByteStream } from './byte-stream.ts';
+import { LinuxDatagramSocket } from './datagram-socket.ts';
 import { listenForDescriptor } from './descriptor-listener.ts';
 import { LinuxPacketSocket } from './packet-socket.ts';
 import { ReadinessWatch } from './readiness.ts';
@@ -18,6 +19,12 @@ export class LibuvWatcher implements DescriptorWatcher {
     const stream = new LinuxByteStream(fd, direction, (self) => this.#open.delete(self));
     this.#open.add(stream);
     return stream;
+  }
+
+  openDatagrams(fd: number, onMessage: (message: Buffer, from: Buffer) => void): DatagramSocket {
+    const socket = new LinuxDatagramSocket(fd, onMessage, (self) => this.#open.delete(self));
+    this.#open.add(socket);
+    return socket;
   }
 
   listenForDescriptor(path: string): { received: Promise<number>; close(): void } {

@@ -12,6 +12,7 @@ import {
   routeMessage,
 } from './address-message.ts';
 import { deleteFlowMessage, dumpFlowsMessage, readUdpFlow } from './conntrack-message.ts';
+import { parseIp } from './ip-address.ts';
 import {
   createBridgeMessage,
   createLinkMessage,
@@ -32,13 +33,12 @@ import {
   dumpRulesMessage,
   getTableMessage,
   NEW_RULE,
-  offsetTranslationMessage,
   readDroppingForwardChain,
   type FirewallElement,
   type FirewallFamily,
   type ForwardChain,
-  type OffsetTranslation,
 } from './nftables-message.ts';
+import { offsetTranslationMessage, redirectionMessages, type OffsetTranslation } from './nftables-rule.ts';
 
 const TRANSACTION_MESSAGES = 100;
 
@@ -231,6 +231,25 @@ class LinuxNetlink implements Netlink {
 
   addOffsetTranslations(rules: readonly OffsetTranslation[]): void {
     this.#transact(rules, offsetTranslationMessage, 'add rules');
+  }
+
+  redirectPort(table: string, redirection: Parameters<Netlink['redirectPort']>[1]): void {
+    const { address, ...ports } = redirection;
+    const wanted = { ...ports, address: parseIp(address).bytes };
+    const write = (before: 'kept' | 'replaced'): void =>
+      this.#openNetfilter().transact(
+        batchMessages(),
+        redirectionMessages(table, wanted, before),
+        'write table',
+        table,
+      );
+    try {
+      // Mostly there is none. Deleting costs the kernel a wait when the socket is closed.
+      write('kept');
+    } catch (error) {
+      if (!(error instanceof SyscallError && error.errno === 'EEXIST')) throw error;
+      write('replaced');
+    }
   }
 
   #transact<T extends { table: string }>(

@@ -1,3 +1,4 @@
+import { close } from 'node:fs';
 import { SyscallError } from '../../errors/index.ts';
 import { errno, errnoName, libc, syscallError } from '../linux/libc.ts';
 import type { Syscall } from '../syscall.ts';
@@ -57,10 +58,12 @@ let receiveBuffer: Buffer | undefined;
 export class NetlinkSocket implements Disposable {
   readonly #syscall: Pick<Syscall, 'socket' | 'close'>;
   readonly #fd: number;
+  readonly #protocol: number;
   #sequence = 0;
 
   constructor(syscall: Pick<Syscall, 'socket' | 'close'>, protocol: number = netlinkProtocol.route) {
     this.#syscall = syscall;
+    this.#protocol = protocol;
     this.#fd = syscall.socket(AF_NETLINK, SOCK_RAW, protocol);
     const on = Buffer.of(1, 0, 0, 0);
     // Errors without the request echoed, but with the kernel's words; a kernel that cannot do that still works.
@@ -168,7 +171,9 @@ export class NetlinkSocket implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#syscall.close(this.#fd);
+    // The kernel lets whoever closes one wait until what nftables deleted a moment ago is gone: some 20 ms.
+    if (this.#protocol === netlinkProtocol.netfilter) close(this.#fd, () => {});
+    else this.#syscall.close(this.#fd);
   }
 
   #receive(): Buffer {
