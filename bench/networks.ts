@@ -39,10 +39,11 @@ async function withNames(
   ask: (client: NameClient) => Promise<number>,
 ): Promise<Row> {
   everywhere('run', '-d', '--name', 'known', '--network', 'bench', image, 'sleep', '1000');
-  const row = await compare(what, engines, rounds, async (engine) => {
-    using client = await NameClient.open(engine, 'known', 'known');
+  const body = async (engine: BenchEngine): Promise<number> => {
+    using client = NameClient.open(engine, 'known', 'known');
     return await ask(client);
-  });
+  };
+  const row = await compare(what, engines, rounds, { body });
   everywhere('rm', '-f', 'known');
   return row;
 }
