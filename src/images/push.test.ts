@@ -111,9 +111,8 @@ test('Images.push() goes on after an upload that broke', async () => {
   const { registry, store } = bed;
   await load(store);
   await store.images.tag('app:1', `${registry.domain}/app`, '');
-  let failures = 0;
-  registry.fault = ({ method }) =>
-    method === 'PUT' && failures++ < 2 ? { kind: 'status', status: 503 } : undefined;
+  const breaks = new Set(['PATCH', 'PUT']);
+  registry.fault = ({ method }) => (breaks.delete(method) ? { kind: 'status', status: 503 } : undefined);
   await bed.push('app');
   assert.ok(registry.manifests.has('app/latest'));
 });

@@ -23,7 +23,7 @@ import {
   type Reference,
 } from '../spec/index.ts';
 import type { Naming } from './image-record.ts';
-import { writeLayer } from './compress-layer.ts';
+import { CompressedLayer } from './compress-layer.ts';
 import type { ImageStore } from './image-store.ts';
 import type { ImageProgress, PushOptions } from './images.ts';
 import type { LayerSources } from './layer-sources.ts';
@@ -218,7 +218,7 @@ export class ImagePush {
     asStored: boolean,
     context: PushContext,
   ): Promise<Descriptor> {
-    const { repository, reference, lease, tell, signal } = context;
+    const { repository, reference, tell, signal } = context;
     const id = shortId(diffId);
     const release = await this.#slots.take(signal, () => tell(progressOf(id, 'Waiting')));
     try {
@@ -245,16 +245,10 @@ export class ImagePush {
         tell(progressOf(id, `Mounted from ${path}`));
         return remember(dockerLayer(blob, asStored));
       }
-      const blob =
-        isPlain && !asStored
-          ? await writeLayer(this.#store.content, lease, this.#bytes(stored.digest), gzipForm, signal)
-          : stored;
-      if (blob.digest !== stored.digest && (await repository.hasBlob(blob.digest, signal))) {
-        tell(progressOf(id, 'Layer already exists'));
-        return remember(dockerLayer(blob, asStored));
-      }
-      const report = throttled((current) => tell(progressOf(id, 'Pushing', current, blob.size)));
-      await this.#upload(repository, blob.digest, blob.size, signal, report);
+      const report = throttled((current) => tell(progressOf(id, 'Pushing', current, stored.size)));
+      let blob = stored;
+      if (isPlain && !asStored) blob = await this.#uploadCompressed(repository, stored, signal, report);
+      else await this.#upload(repository, stored.digest, stored.size, signal, report);
       tell(progressOf(id, 'Pushed'));
       return remember(dockerLayer(blob, asStored));
     } finally {
@@ -262,11 +256,6 @@ export class ImagePush {
     }
   }
 
-  #bytes(digest: Digest): ReturnType<typeof createReadStream> {
-    return createReadStream(this.#store.content.path(digest), { highWaterMark: 256 * 1024 });
-  }
-
-  /** A broken upload begins again: few registries can go on with one. */
   async #upload(
     repository: Repository,
     digest: Digest,
@@ -274,21 +263,38 @@ export class ImagePush {
     signal: AbortSignal,
     report: (current: number) => void,
   ): Promise<void> {
+    const open = (): ReturnType<typeof createReadStream> => {
+      const stream = createReadStream(this.#store.content.path(digest), { highWaterMark: 256 * 1024 });
+      let sent = 0;
+      stream.on('data', (chunk) => {
+        sent += chunk.length;
+        report(sent);
+      });
+      // The listener must not set the stream flowing before it is piped.
+      return stream.pause();
+    };
+    await this.#send(repository, signal, (to) => repository.upload(to, { digest, sizeBytes, open }, signal));
+  }
+
+  /** As Docker does, without waiting for the digest: what is compressed is on its way already. */
+  async #uploadCompressed(
+    repository: Repository,
+    plain: Descriptor,
+    signal: AbortSignal,
+    report: (current: number) => void,
+  ): Promise<Descriptor> {
+    const layer = new CompressedLayer(this.#store.content.path(plain.digest), report);
+    const blob = { open: () => layer.open(), digest: () => layer.descriptor.digest };
+    await this.#send(repository, signal, (to) => repository.uploadUnknown(to, blob, signal));
+    return layer.descriptor;
+  }
+
+  /** A broken upload begins again: few registries can go on with one. */
+  async #send(repository: Repository, signal: AbortSignal, send: (to: URL) => Promise<void>): Promise<void> {
     const backoff = new Backoff(repository.retryOptions);
     for (;;) {
       try {
-        const to = await repository.beginUpload(signal);
-        const open = (): ReturnType<typeof createReadStream> => {
-          const stream = this.#bytes(digest);
-          let sent = 0;
-          stream.on('data', (chunk) => {
-            sent += chunk.length;
-            report(sent);
-          });
-          // The listener must not set the stream flowing before it is piped.
-          return stream.pause();
-        };
-        await repository.upload(to, { digest, sizeBytes, open }, signal);
+        await send(await repository.beginUpload(signal));
         return;
       } catch (error) {
         await backoff.failed(error, signal);
@@ -296,8 +302,6 @@ export class ImagePush {
     }
   }
 }
-
-const gzipForm = { compression: 'gzip' } as const;
 
 /** In the manifest made here each layer has Docker's media type; in the one it came with it keeps its own. */
 function dockerLayer(blob: Descriptor, asStored: boolean): Descriptor {

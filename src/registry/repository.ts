@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { EngineError, isEngineError } from '../errors/index.ts';
 import {
   digestOf,
@@ -290,6 +290,28 @@ export class Repository {
       }),
     );
     response.body.resume();
+  }
+
+  /**
+   * A blob of which nobody knows the digest before `open`'s bytes have been read to their end: they are sent in pieces,
+   * then `digest` is asked. Not retried.
+   */
+  async uploadUnknown(
+    to: URL,
+    blob: { open: () => Readable; digest: () => Digest },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const sent = await this.#once('push', signal, (send) =>
+      send({
+        method: 'PATCH',
+        path: to,
+        headers: { 'Content-Type': 'application/octet-stream' },
+        body: blob.open,
+      }),
+    );
+    sent.body.resume();
+    const end = { digest: blob.digest(), sizeBytes: 0, open: () => Readable.from([]) };
+    await this.upload(location(sent), end, signal);
   }
 
   /** @returns the digest that the registry gave it */
