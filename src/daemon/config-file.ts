@@ -36,7 +36,8 @@ export function readConfigFile(path: string, required: boolean): GivenSettings {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw failure(path, 'the file must hold a JSON object');
   }
-  const unknown = Object.keys(parsed).filter((key) => !byKey.has(key));
+  const members = flattened(parsed);
+  const unknown = Object.keys(members).filter((key) => !byKey.has(key));
   if (unknown.length > 0) {
     throw failure(
       path,
@@ -44,12 +45,22 @@ export function readConfigFile(path: string, required: boolean): GivenSettings {
     );
   }
   const given = new Map<SettingFlag, SettingValue>();
-  for (const [key, value] of Object.entries(parsed)) {
+  for (const [key, value] of Object.entries(members)) {
     const setting = byKey.get(key) as Setting;
     if (value === null) continue;
     given.set(setting.flag as SettingFlag, convert(path, key, setting, value));
   }
   return given;
+}
+
+/** Members of an object that stand for settings of their own: `{"a":{"b":1}}` as `a.b`. */
+function flattened(parsed: object): Record<string, unknown> {
+  const pairs = Object.entries(parsed).flatMap(([key, value]): [string, unknown][] =>
+    byKey.has(key) || typeof value !== 'object' || value === null || Array.isArray(value)
+      ? [[key, value]]
+      : Object.entries(value).map(([name, item]) => [`${key}.${name}`, item]),
+  );
+  return Object.fromEntries(pairs);
 }
 
 function convert(path: string, key: string, setting: Setting, value: unknown): SettingValue {

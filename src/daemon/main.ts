@@ -78,6 +78,11 @@ async function run(options: DaemonOptions, configuration: Configuration): Promis
   process.title = 'coracle';
   log.info('Starting up');
   for (const flag of configuration.withoutEffect()) log.warning('Setting has no effect', { setting: flag });
+  // In both spellings, so that none that was there before is heard.
+  for (const [name, value] of Object.entries(options.proxies)) {
+    process.env[name] = value;
+    process.env[name.toLowerCase()] = value;
+  }
   const stopped = untilStopped(log);
   // A forgotten promise of one request must not take all others down.
   process.on('unhandledRejection', (reason) => {

@@ -94,6 +94,7 @@ for (const argv of [
   ['--default-shm-size', 'big'],
   ['--exec-opt', 'native.other=1'],
   ['--default-network-opt', 'bridge=x'],
+  ['--max-download-attempts', '0'],
 ]) {
   test(`buildOptions() refuses ${argv.join(' ')}`, () => {
     assert.throws(() => buildOptions(parseFlags(argv)), { kind: 'invalid-parameter' });
@@ -119,6 +120,8 @@ test('readConfigFile() reads the keys of dockerd and refuses others', (t) => {
       'default-ulimits': { nofile: { Name: 'nofile', Hard: 9, Soft: 8 } },
       'default-network-opts': { bridge: { a: 'b=c', d: '1' } },
       runtimes: { mine: { path: '/r', runtimeArgs: ['--x'] } },
+      proxies: { 'https-proxy': 'http://proxy:3128', 'no-proxy': 'example.org' },
+      'max-download-attempts': 2,
     }),
   );
   const file = readConfigFile(path, true);
@@ -127,12 +130,17 @@ test('readConfigFile() reads the keys of dockerd and refuses others', (t) => {
   assert.deepEqual(options.engine.bridge?.networkOptions, { bridge: { a: 'b=c', d: '1' } });
   assert.deepEqual(options.engine.defaultUlimits, [{ Name: 'nofile', Soft: 8, Hard: 9 }]);
   assert.deepEqual(options.engine.runtimes, { mine: { path: '/r', args: ['--x'] } });
+  assert.deepEqual(options.proxies, { HTTPS_PROXY: 'http://proxy:3128', NO_PROXY: 'example.org' });
+  assert.deepEqual(options.engine.registries?.retry, { attempts: 2 });
 
   assert.throws(() => mergeSettings(parseFlags(['--debug']), file, path), {
     message: `unable to configure the daemon with file ${path}: the following directives are specified both as a flag and in the configuration file: debug: (from flag: true, from file: true)`,
   });
-  writeFileSync(path, '{"zzz":1}');
-  assert.throws(() => readConfigFile(path, true), /directives don't match any configuration option: zzz/);
+  writeFileSync(path, '{"zzz":1,"proxies":{"ftp-proxy":"x"}}');
+  assert.throws(
+    () => readConfigFile(path, true),
+    /directives don't match any configuration option: zzz, proxies\.ftp-proxy/,
+  );
   writeFileSync(path, '{');
   assert.throws(() => readConfigFile(path, true), { kind: 'invalid-parameter' });
   assert.equal(readConfigFile(join(directory, 'none'), false).size, 0);

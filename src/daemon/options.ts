@@ -25,6 +25,8 @@ export interface DaemonOptions {
   tls: TlsFiles | undefined;
   logLevel: LogLevel;
   logFormat: 'text' | 'json';
+  /** Take the place of the environment's variables of these names. */
+  proxies: Readonly<Record<string, string>>;
   insecureRegistries: readonly string[];
   registryMirrors: readonly string[];
   addressPools: readonly { base: string; size: number }[];
@@ -126,6 +128,7 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
         'maxConcurrentDownloads',
         parseNumber('max-concurrent-downloads', text('max-concurrent-downloads')),
       ),
+      ...optional('retry', retries(parseNumber('max-download-attempts', text('max-download-attempts')))),
       ...optional(
         'maxConcurrentUploads',
         parseNumber('max-concurrent-uploads', text('max-concurrent-uploads')),
@@ -150,6 +153,11 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
         : undefined,
     logLevel: debug ? 'debug' : logLevel,
     logFormat,
+    proxies: {
+      ...optional('HTTP_PROXY', text('http-proxy')),
+      ...optional('HTTPS_PROXY', text('https-proxy')),
+      ...optional('NO_PROXY', text('no-proxy')),
+    },
     insecureRegistries: list('insecure-registry'),
     registryMirrors: list('registry-mirror'),
     addressPools,
@@ -158,6 +166,11 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     defaultShmSizeBytes,
     defaultInit: flag('init'),
   };
+}
+
+function retries(attempts: number | undefined): { attempts: number } | undefined {
+  if (attempts === 0) throw invalid('invalid max download attempts: 0');
+  return attempts === undefined ? undefined : { attempts };
 }
 
 function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {

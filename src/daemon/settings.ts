@@ -8,7 +8,7 @@ export interface Setting {
   /** Long flag without dashes. */
   readonly flag: string;
   readonly short?: string;
-  /** Key in daemon.json; the flag's name when absent, null when it has none. */
+  /** Key in daemon.json, `a.b` for a member of an object; the flag's name when absent, null when it has none. */
   readonly key?: string | null;
   readonly kind: SettingKind;
   readonly help: string;
@@ -105,6 +105,18 @@ export const settings = [
     help: 'Daemon socket(s) to listen on: unix://, tcp://, fd://',
   },
   {
+    flag: 'http-proxy',
+    key: 'proxies.http-proxy',
+    kind: 'text',
+    help: 'HTTP proxy URL to use for outgoing traffic',
+  },
+  {
+    flag: 'https-proxy',
+    key: 'proxies.https-proxy',
+    kind: 'text',
+    help: 'HTTPS proxy URL to use for outgoing traffic',
+  },
+  {
     flag: 'icc',
     kind: 'flag',
     help: 'Inter-container communication for the default bridge network (default true)',
@@ -156,8 +168,19 @@ export const settings = [
     help: 'Largest uncompressed size of a layer, build context or archive (default: none)',
     value: 'bytes',
   },
+  {
+    flag: 'max-download-attempts',
+    kind: 'number',
+    help: 'Set the max download attempts for each pull (default 5)',
+  },
   { flag: 'mtu', kind: 'number', help: 'Set the MTU of the default bridge' },
   { flag: 'no-new-privileges', kind: 'flag', help: 'Set no-new-privileges by default for new containers' },
+  {
+    flag: 'no-proxy',
+    key: 'proxies.no-proxy',
+    kind: 'text',
+    help: 'Comma-separated list of hosts or IP addresses for which the proxy is skipped',
+  },
   { flag: 'pidfile', short: 'p', kind: 'text', help: 'Path to use for daemon PID file' },
   { flag: 'registry-mirror', key: 'registry-mirrors', kind: 'list', help: 'Preferred registry mirror' },
   { flag: 'storage-driver', short: 's', kind: 'text', help: 'Storage driver to use: overlay2 or vfs' },

@@ -38,12 +38,12 @@ export function progressOf(id: string, status: string, current = 0, total = 0): 
   };
 }
 
-/** Lets through at most one message of a kind each 100 ms, so that fast work is not slowed by telling of it. */
-export function throttled(report: (current: number) => void): (current: number) => void {
+/** Lets through at most one message of a kind each 100 ms and the last, so that fast work is not slowed by telling of it. */
+export function throttled(total: number, report: (current: number) => void): (current: number) => void {
   let nextMs = 0;
   return (current) => {
     const now = performance.now();
-    if (now < nextMs) return;
+    if (now < nextMs && current < total) return;
     nextMs = now + 100;
     report(current);
   };

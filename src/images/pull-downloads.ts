@@ -76,7 +76,7 @@ export class LayerDownloads {
       await downloadBlob(repository, descriptor, {
         content: this.#store.content,
         commit: (writer) => lease.commit(writer),
-        onProgress: throttled((current) => tell('Downloading', current)),
+        onProgress: throttled(descriptor.size, (current) => tell('Downloading', current)),
         onReceived: () => tell('Verifying Checksum'),
         onRetry: (delayMs) => {
           const seconds = Math.max(1, Math.round(delayMs / 1000));

@@ -45,6 +45,30 @@ async function digests(store: TestImages): Promise<string[]> {
   return (await Array.fromAsync(store.content.list())).map(({ digest }) => digest).toSorted();
 }
 
+test('Images.pull() counts every byte, from where it goes on to the last', async () => {
+  await using bed = await bench();
+  const image = bed.registry.addImage('app', 'latest', [randomBytes(300_000)]);
+  const size = bed.registry.blobs.get(image.layerDigests[0] ?? '')?.length ?? 0;
+  let drops = 0;
+  bed.registry.fault = ({ path }) =>
+    path.includes(image.layerDigests[0] ?? '') && drops++ === 0
+      ? { kind: 'drop', afterBytes: 200_000 }
+      : undefined;
+  const counted: { current?: number; total?: number }[] = [];
+  await bed.store.images.pull(`${bed.registry.domain}/app`, {
+    onProgress({ status, progressDetail = {} }) {
+      if (status === 'Downloading') counted.push(progressDetail);
+    },
+  });
+  assert.ok(counted.every(({ total }) => total === size));
+  const current = counted.map((one) => one.current ?? 0);
+  assert.deepEqual(
+    current,
+    current.toSorted((a, b) => a - b),
+  );
+  assert.equal(current.at(-1), size);
+});
+
 test("Images.pull() tells in Docker's words what it does", async () => {
   await using bed = await bench();
   const layer = randomBytes(3000);

@@ -245,7 +245,9 @@ export class ImagePush {
         tell(progressOf(id, `Mounted from ${path}`));
         return remember(dockerLayer(blob, asStored));
       }
-      const report = throttled((current) => tell(progressOf(id, 'Pushing', current, stored.size)));
+      const report = throttled(stored.size, (current) =>
+        tell(progressOf(id, 'Pushing', current, stored.size)),
+      );
       let blob = stored;
       if (isPlain && !asStored) blob = await this.#uploadCompressed(repository, stored, signal, report);
       else await this.#upload(repository, stored.digest, stored.size, signal, report);

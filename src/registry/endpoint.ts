@@ -64,6 +64,9 @@ export class Endpoint {
     const { signal, method, label } = request;
     await this.ping(signal);
     const url = request.path instanceof URL ? request.path : new URL(request.path, this.host.base);
+    const { namespace } = this.host;
+    if (namespace !== undefined && (method === 'GET' || method === 'HEAD'))
+      url.searchParams.set('ns', namespace);
     // An upload can be told to go on elsewhere, where the registry's credentials have no business.
     const isHere = url.origin === this.host.base.origin;
     const verb = label ?? method.charAt(0) + method.slice(1).toLowerCase();

@@ -15,6 +15,8 @@ export interface Host {
   tls: TlsProfile;
   capabilities: readonly Capability[];
   isMirror: boolean;
+  /** The registry that a mirror is asked for: a mirror may stand for many. */
+  namespace?: string;
   headers: Readonly<Record<string, string>>;
 }
 
@@ -33,10 +35,12 @@ const everything: readonly Capability[] = ['pull', 'resolve', 'push'];
 export function hostsOf(domain: string, options: HostOptions): Host[] {
   const authority = domain === defaultDomain ? defaultRegistryHost : domain;
   const directory = readHostDirectory(domain, options.certificateDirectories ?? []);
-  if (directory?.hosts !== undefined) return directory.hosts;
   const mirrors =
     domain === defaultDomain ? (options.mirrors ?? []).flatMap((mirror) => mirrorHost(mirror, options)) : [];
-  return [...mirrors, ...ownHosts(authority, directory?.tls ?? {}, options)];
+  const hosts = directory?.hosts ?? [...mirrors, ...ownHosts(authority, directory?.tls ?? {}, options)];
+  return hosts.map((host) =>
+    host.isMirror && host.base.host !== authority ? { ...host, namespace: domain } : host,
+  );
 }
 
 /** Where searches go: the default domain has a host of its own for them. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { TestRegistry } from '../../tests/fixtures/registry.ts';
 import { memoryContentStore } from '../content/index.ts';
@@ -104,13 +107,49 @@ test('Transport follows redirects ten times, no more', async () => {
   await assert.rejects(repository(registries, registry).manifest('1'), /stopped after 10 redirects/);
 });
 
-test('Registries asks a mirror first, and the registry for what the mirror has not', async () => {
+test('Registries asks a mirror of the default registry, without its credentials', async () => {
   await using mirror = await TestRegistry.start();
   const image = mirror.addImage('library/app', '1', [randomBytes(10)]);
   using registries = new Registries({ retry, mirrors: [mirror.url], environment: {} });
   const asked = registries.repository(parseReference('app:1'), { credentials: user });
   assert.equal((await asked.manifest('1')).descriptor.digest, image.digest);
   assert.ok(mirror.seen.every(({ headers }) => headers.authorization === undefined));
+  assert.equal(mirror.count('GET', /manifests\/1\?ns=docker\.io$/), 1);
+});
+
+test('Registries asks the mirror that hosts.toml names first, and the registry for what it has not', async () => {
+  await using mirror = await TestRegistry.start();
+  await using registry = await TestRegistry.start();
+  const directory = mkdtempSync(join(tmpdir(), 'registry-hosts-'));
+  try {
+    mkdirSync(join(directory, 'example.org'));
+    writeFileSync(
+      join(directory, 'example.org/hosts.toml'),
+      `server = "${registry.url}"\n[host."${mirror.url}"]\ncapabilities = ["pull", "resolve"]\n`,
+    );
+    using registries = new Registries({ retry, certificateDirectories: [directory], environment: {} });
+    const here = mirror.addImage('app', '1', [randomBytes(10)]);
+    const there = registry.addImage('app', '2', [randomBytes(10)]);
+    const asked = registries.repository(parseReference('example.org/app'));
+    assert.equal((await asked.manifest('1')).descriptor.digest, here.digest);
+    assert.equal((await asked.manifest('2')).descriptor.digest, there.digest);
+    assert.equal(mirror.count('GET', /manifests\/.\?ns=example\.org$/), 2);
+    assert.equal(registry.count('GET', /manifests/), 1);
+    assert.equal(registry.count('GET', /ns=/), 0);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test('Registries does not ask again a registry that wants to be left alone for long', async () => {
+  await using registry = await TestRegistry.start();
+  using registries = new Registries({ retry });
+  registry.fault = ({ path }) =>
+    path.includes('manifests')
+      ? { kind: 'status', status: 429, headers: { 'Retry-After': '3600' }, body: '{"details":"slow"}' }
+      : undefined;
+  await assert.rejects(repository(registries, registry).manifest('1'), { message: 'toomanyrequests: slow' });
+  assert.equal(registry.count('GET', /manifests/), 1);
 });
 
 test('Registries.inspect() tells descriptor and platforms', async () => {

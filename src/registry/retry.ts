@@ -7,8 +7,10 @@ export interface RetryOptions {
   attempts?: number;
   /** Wait before the second try; each next one is twice as long. Default 300 ms. */
   firstDelayMs?: number;
-  /** Default 15 s; also the longest that Retry-After is honoured for one wait. */
+  /** Default 15 s. */
   maxDelayMs?: number;
+  /** A registry that asks with Retry-After for a longer wait is not asked again. Default 60 s. */
+  maxRetryAfterMs?: number;
 }
 
 /** Failures that nothing waited for can mend. */
@@ -27,7 +29,13 @@ export class Backoff {
   #failures = 0;
 
   constructor(options: RetryOptions = {}) {
-    this.#options = { attempts: 5, firstDelayMs: 300, maxDelayMs: 15_000, ...options };
+    this.#options = {
+      attempts: 5,
+      firstDelayMs: 300,
+      maxDelayMs: 15_000,
+      maxRetryAfterMs: 60_000,
+      ...options,
+    };
   }
 
   /** Progress was made: what failed before no longer counts. */
@@ -46,11 +54,12 @@ export class Backoff {
   ): Promise<void> {
     signal?.throwIfAborted();
     this.#failures += 1;
-    const { attempts, firstDelayMs, maxDelayMs } = this.#options;
+    const { attempts, firstDelayMs, maxDelayMs, maxRetryAfterMs } = this.#options;
     if (!isTemporary(error) || this.#failures >= attempts) throw error;
     const asked = error instanceof RegistryError ? error.retryAfterMs : null;
+    if (asked !== null && asked > maxRetryAfterMs) throw error;
     const own = firstDelayMs * 2 ** (this.#failures - 1) * (0.75 + Math.random() / 2);
-    const delayMs = Math.min(maxDelayMs, asked ?? own);
+    const delayMs = asked ?? Math.min(maxDelayMs, own);
     onWait?.(delayMs);
     await sleep(delayMs, undefined, signal === undefined ? {} : { signal });
   }

@@ -120,9 +120,9 @@ export function infoView(
     MemTotal: facts.memoryBytes,
     GenericResources: null,
     DockerRootDir: facts.dataRoot,
-    HttpProxy: process.env['HTTP_PROXY'] ?? '',
-    HttpsProxy: process.env['HTTPS_PROXY'] ?? '',
-    NoProxy: process.env['NO_PROXY'] ?? '',
+    HttpProxy: proxy('HTTP_PROXY'),
+    HttpsProxy: proxy('HTTPS_PROXY'),
+    NoProxy: proxy('NO_PROXY'),
     Name: facts.name,
     Labels: facts.labels,
     ExperimentalBuild: false,
@@ -182,6 +182,14 @@ function registryConfig(settings: InfoSettings, version: ApiVersion): Record<str
     IndexConfigs: indexConfigs,
     Mirrors: settings.registryMirrors,
   };
+}
+
+/** A proxy of the environment, without the password in it. */
+function proxy(name: string): string {
+  const given = process.env[name] ?? process.env[name.toLowerCase()] ?? '';
+  const url = URL.parse(given);
+  if (url === null || (url.username === '' && url.password === '')) return given;
+  return given.replace(/\/\/[^/]*@/, '//xxxxx:xxxxx@');
 }
 
 function readFlag(path: string): boolean {
