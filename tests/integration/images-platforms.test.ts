@@ -16,7 +16,12 @@ interface Manifest {
   Available: boolean;
   Descriptor: { digest: string };
   Size: { Content: number; Total: number };
-  ImageData?: { Platform: { architecture: string }; Size: { Unpacked: number }; Containers: string[] | null };
+  ImageData?: {
+    Platform: { architecture: string };
+    Size: { Unpacked: number };
+    Containers: string[] | null;
+    Identity?: object;
+  };
   AttestationData?: { For: string };
 }
 interface Summary {
@@ -194,6 +199,29 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
       const answer = await inspect(query);
       assert.deepEqual([answer.status, answer.body], [status, { message }]);
     }
+  });
+
+  test('Identity tells where an image was pulled from and pushed to, whatever it is tagged', async () => {
+    const identity = async (of: string, version = '1.53'): Promise<unknown> =>
+      ((await daemon.call('GET', `/v${version}/images/${of}/json`)).body as { Identity?: object }).Identity;
+    assert.deepEqual(await identity(name), { Pull: [{ Repository: name }] });
+    assert.equal(await identity(name, '1.52'), undefined);
+    const [image] = await list('1.54', 'manifests=1&identity=1');
+    const pulled = { Pull: [{ Repository: name }] };
+    assert.deepEqual(
+      image?.Manifests?.map(({ ImageData }) => ImageData?.Identity),
+      [pulled, pulled, undefined, undefined, undefined],
+    );
+    assert.equal((await daemon.call('GET', '/v1.54/images/json?identity=1')).status, 400);
+    registry.addImage('one', 'latest', [tar('one')]);
+    const [one, other] = [`${registry.domain}/one`, `${registry.domain}/other`];
+    await daemon.call('POST', `/images/create?fromImage=${one}&tag=latest`);
+    await daemon.call('POST', `/images/${one}/tag?repo=${other}&tag=latest`);
+    assert.deepEqual(await identity(other), { Pull: [{ Repository: one }] });
+    await daemon.call('POST', `/images/${other}/push?tag=latest`);
+    assert.deepEqual(await identity(other), { Pull: [{ Repository: one }, { Repository: other }] });
+    await daemon.call('DELETE', `/images/${one}`);
+    await daemon.call('DELETE', `/images/${other}`);
   });
 
   test('history, save and create take a platform, and refuse one that is not here', async () => {

@@ -8,7 +8,7 @@ import { filterImages, parseBoolean } from '../image-filter.ts';
 import { platformSince, platformsSince } from '../platform-query.ts';
 import { filters, flag, text, texts } from '../query.ts';
 import { route, type Route } from '../route.ts';
-import { imageInspectView, imageSummaryView } from '../views/image-view.ts';
+import { identityView, imageInspectView, imageSummaryView } from '../views/image-view.ts';
 import { manifestView } from '../views/manifest-view.ts';
 
 /** What these routes need of the engine. */
@@ -154,7 +154,8 @@ async function list(
 ): Promise<void> {
   const { version } = exchange;
   const wantsManifests = version >= 47 && query.manifests;
-  if (version >= 54 && query.identity && !wantsManifests) {
+  const wantsIdentity = version >= 54 && query.identity;
+  if (wantsIdentity && !wantsManifests) {
     throw new EngineError('invalid-parameter', 'conflicting options: identity requires manifests=1');
   }
   const chosen = new Map(query.filters);
@@ -179,7 +180,16 @@ async function list(
       return {
         ...summary,
         ...(version >= 48 ? { Descriptor: images.target(name) } : {}),
-        ...(wantsManifests ? { Manifests: await manifests(images, name, containersOf) } : {}),
+        ...(wantsManifests
+          ? {
+              Manifests: await manifests(
+                images,
+                name,
+                containersOf,
+                wantsIdentity ? identityView(image, images.target(name).digest) : {},
+              ),
+            }
+          : {}),
       };
     }),
   );
@@ -201,12 +211,14 @@ async function inspect(
     );
   }
   const name = params['name'] ?? '';
-  const view = imageInspectView(images.get(name, platform), version, storageDriver());
+  const image = images.get(name, platform);
+  const view = imageInspectView(image, version, storageDriver());
   const usersOf = (id: string): string[] => imageUsers(containers, id).map((user) => user.id);
   exchange.json(200, {
     ...view,
     ...(version >= 48 ? { Descriptor: images.target(name, platform) } : {}),
     ...(wantsManifests ? { Manifests: await manifests(images, name, usersOf) } : {}),
+    ...(version >= 53 ? identityView(image, images.target(name).digest) : {}),
   });
 }
 
@@ -214,8 +226,9 @@ async function manifests(
   images: ImageBackend['images'],
   name: string,
   usersOf: (imageId: string) => string[],
+  identity: { Identity?: object } = {},
 ): Promise<object[]> {
-  return (await images.variants(name)).map((variant) => manifestView(variant, usersOf));
+  return (await images.variants(name)).map((variant) => manifestView(variant, usersOf, identity));
 }
 
 /** Images without a name that others were made from: the steps of builds. */

@@ -1,5 +1,5 @@
 import type { Image } from '../../images/index.ts';
-import type { ImageRunConfig } from '../../spec/index.ts';
+import { parseReference, repositoryName, type ImageRunConfig } from '../../spec/index.ts';
 import type { ApiVersion } from '../api-version.ts';
 
 const never = '0001-01-01T00:00:00Z';
@@ -38,6 +38,19 @@ export function imageInspectView(
     },
     Metadata: { LastTagTime: new Date(image.lastTaggedAtMs ?? 0).toISOString().replace(/^1970.*/, never) },
   };
+}
+
+/**
+ * `Identity` of API 1.53 and later: the repositories that what a name stands for was pulled from or pushed to. No
+ * signatures, and no builds: their history is not kept.
+ * @param target digest of the index or manifest
+ */
+export function identityView({ digests }: Image, target: string): { Identity?: object } {
+  const repositories = digests
+    .map(parseReference)
+    .filter(({ digest }) => digest === target)
+    .map((reference) => ({ Repository: repositoryName(reference) }));
+  return repositories.length === 0 ? {} : { Identity: { Pull: repositories } };
 }
 
 function whenSet(name: string, value: string, always: boolean): Record<string, string> {

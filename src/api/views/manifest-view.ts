@@ -4,6 +4,8 @@ import type { ImageVariant } from '../../images/index.ts';
 export function manifestView(
   variant: ImageVariant,
   containersOf: (imageId: string) => string[],
+  /** Of the name it is listed under. */
+  identity: { Identity?: object },
 ): Record<string, unknown> {
   const { kind, descriptor, contentBytes, unpackedBytes = 0, platform, id, subject } = variant;
   const users = id === undefined ? [] : containersOf(id);
@@ -19,6 +21,7 @@ export function manifestView(
             Platform: platform ?? { architecture: '', os: '' },
             Size: { Unpacked: unpackedBytes },
             Containers: users.length === 0 ? null : users,
+            ...(variant.isAvailable ? identity : {}),
           },
         }
       : {}),
