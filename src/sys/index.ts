@@ -12,6 +12,7 @@ export { LinuxCgroups, containerCgroupsPath, type LinuxCgroupsOptions } from './
 export { syncDirectory, writeFileAtomic } from './atomic-file.ts';
 export { machinePlatform } from './machine-platform.ts';
 export { diskUsageBytes, fileDiskBytes } from './disk-usage.ts';
+export { readRegularText } from './regular-text.ts';
 export { compileSeccompFilter } from './seccomp/compile-filter.ts';
 export { sealedProgram } from './linux/sealed-program.ts';
 export { warmCgroupMoves } from './linux/warm-cgroup-moves.ts';

@@ -1,5 +1,6 @@
 /** Attacks by archives, published ones by their ids, through each door by which an archive comes in. Needs root. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { TarSource } from '../../src/archive/index.ts';
@@ -49,7 +50,7 @@ const attacks: readonly Attack[] = [
   ['CVE-2014-9356: a name that climbs out further on', 'refused', () => [file('a/b/../../../outside/new')]],
   ['CVE-2014-9356: an absolute name', 'inside', (outside) => [file(`${outside}/secret`, 'evil')]],
   [
-    'CVE-2014-6407: a file through an absolute symbolic link',
+    'CVE-2014-6407, CVE-2020-10696, CVE-2025-11395: a file through an absolute symbolic link',
     'inside',
     (outside) => [link('l', outside), file('l/secret', 'evil'), file('l/new')],
   ],
@@ -67,6 +68,26 @@ const attacks: readonly Attack[] = [
   ['CVE-2014-6407: a hard link to an absolute path', 'refused', (o) => [hard('h', `${o}/secret`), file('h')]],
   ['CVE-2014-6407: a hard link that climbs out', 'refused', () => [hard('h', '../../../outside/secret')]],
   ['CVE-2014-6407: a hard link through a link', 'refused', (o) => [link('l', o), hard('h', 'l/secret')]],
+  [
+    'CVE-2026-17106: content for a second name of a link',
+    'inside',
+    (o) => [link('l', `${o}/secret`), hard('h', 'l'), file('h', 'evil'), file('l', 'evil')],
+  ],
+  [
+    "CVE-2026-50163: a hard link to a file beside the engine's program",
+    'refused',
+    () => [hard('h', 'package.json')],
+  ],
+  [
+    'CVE-2021-29136: a link in the place of the root',
+    'inside',
+    (o) => [link('.', o), link('./', o), file('secret', 'evil')],
+  ],
+  [
+    'CVE-2025-47290: a directory that becomes a link between its members',
+    'inside',
+    (o) => [directory('d'), file('d/x'), link('d', o), file('d/secret', 'evil'), directory('d', 0o777)],
+  ],
   [
     'CVE-2021-32760: the mode of a hard link to a symbolic link',
     'inside',
@@ -108,6 +129,19 @@ const attacks: readonly Attack[] = [
   ],
   ['a loop of links on the way', 'refused', () => [link('a', 'b'), link('b', 'a'), file('a/x')]],
   ['a device number beyond the kernel', 'refused', () => [device('d', 2 ** 20)]],
+  [
+    'CVE-2021-20291: compressed, but no archive',
+    'refused',
+    () => gzipSync(randomBytes(70_000)),
+    // As a context it is a Dockerfile.
+    ['layer', 'pull', 'import', 'merged', 'copy'],
+  ],
+  ['CVE-2021-20291: half a compressed archive', 'refused', () => gzipSync(raw({})).subarray(0, 60)],
+  [
+    'CVE-2021-20291: the first bytes of zstd, then none of it',
+    'refused',
+    () => Buffer.from('28b52ffd' + 'ff'.repeat(999), 'hex'),
+  ],
   ['a name too long', 'refused', () => [file('n'.repeat(300))]],
   ['a path too long', 'refused', () => [file(`${'d/'.repeat(3000)}x`)]],
   [
@@ -143,7 +177,9 @@ for (const [name, verdict, members, only = tarDoors] of attacks) {
   });
 }
 
-test('CVE-2018-15664: no archive from a container leaves the directory that the command line copies it to', async () => {
+const copyingOut =
+  'CVE-2018-15664, CVE-2018-1002100, CVE-2019-1002101, CVE-2019-11246, CVE-2019-11249, CVE-2019-11251';
+test(`${copyingOut}: no archive from a container leaves the directory that the command line copies it to`, async () => {
   for (const [name, , members] of attacks) {
     const made = members(doors.outside);
     const input = Buffer.isBuffer(made) ? made : await tarOf(made);

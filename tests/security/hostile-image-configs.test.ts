@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import type { TarSource } from '../../src/archive/index.ts';
 import { dockerArchive, file, tarOf } from '../fixtures/archive-doors.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 import { baseImage } from '../conformance/cli/run-case.ts';
@@ -111,7 +112,7 @@ test('CVE-2016-3697: a user by number is that number, whatever /etc/passwd calls
   assert.match(run('numeric', 'id -u', '-u 1000'), /^1000$/m);
 });
 
-test('CVE-2022-36109, CVE-2023-25173: the primary group counts when a file denies it', () => {
+test('CVE-2022-2989, CVE-2022-2990, CVE-2022-2995, CVE-2022-36109, CVE-2023-25173: the primary group counts when a file denies it', () => {
   target.sh(`docker run --name groups $IMG sh -c 'mkdir -p /etc; printf "root:x:0:\\nteam:x:1001:ann\\nmore:x:1002:ann\\n" > /etc/group
     printf "root:x:0:0::/:/bin/sh\\nann:x:1000:1000::/:/bin/sh\\n" > /etc/passwd; echo x > /denied; chown 0:1000 /denied; chmod 604 /denied'
     docker commit groups groups:1; docker rm groups`);
@@ -119,6 +120,49 @@ test('CVE-2022-36109, CVE-2023-25173: the primary group counts when a file denie
   assert.match(run('groups', 'cat /denied', '-u ann'), /denied/);
   // Also after a program gave its primary group away.
   assert.match(run('groups', 'grep Groups /proc/self/status', '-u 1000:1000'), /1000/);
+});
+
+test('CVE-2024-9676, CVE-2025-4437: no /etc/passwd of a container stops or fills the engine', () => {
+  const peakBytes = (): number => {
+    const status = readFileSync(`/proc/${target.daemon.pid}/status`, 'latin1');
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  };
+  const before = peakBytes();
+  target.sh('docker run -d --name shapes --cap-add MKNOD $IMG sleep 100');
+  for (const make of [
+    'mkfifo /etc/passwd',
+    `ln -s ../../../../..${host}/secret /etc/passwd`,
+    'mknod /etc/passwd c 1 5',
+    'truncate -s 400M /etc/passwd',
+    'truncate -s 5G /etc/passwd',
+  ]) {
+    target.sh(`docker exec shapes sh -c 'mkdir -p /etc; rm -f /etc/passwd; ${make}'`);
+    const out = target.sh('docker exec -u ann shapes id');
+    assert.match(out, make.startsWith('truncate') ? /is larger than/ : /unable to find user ann/, make);
+  }
+  target.sh('docker rm -f shapes');
+  assert.ok(peakBytes() - before < 200 * 2 ** 20, 'the files came into memory');
+});
+
+test('CVE-2020-1726: what an image has does not replace what a volume has', () => {
+  target.sh(`docker run --rm -v kept:/v $IMG sh -c 'echo "of the volume" > /v/f'
+    docker run --name filled $IMG sh -c 'mkdir /v; echo "of the image" > /v/f; echo more > /v/g'
+    docker commit filled filled:1; docker rm filled`);
+  assert.equal(run('filled', "sh -c 'cat /v/f; ls /v'", '-v kept:/v'), 'of the volume\nf\n');
+  target.sh('docker rmi filled:1; docker volume rm kept');
+});
+
+test('CVE-2024-5154: what the engine puts into /etc goes nowhere else, wherever a link of the image leads', async () => {
+  const root = [
+    { path: 'bin/', type: 'directory', mode: 0o755 },
+    { path: 'bin/busybox', type: 'file', mode: 0o755, body: readFileSync('/bin/busybox') },
+    { path: 'etc', type: 'symlink', mode: 0o777, linkPath: `../../../../../../../..${host}` },
+  ] satisfies TarSource[];
+  writeFileSync(join(host, 'image.tar'), await tarOf(root));
+  target.sh(`docker import ${host}/image.tar mtab:1; rm ${host}/image.tar`);
+  assert.match(run('mtab', '/bin/busybox ls /etc'), /^hosts$/m);
+  assert.deepEqual(readdirSync(host), ['secret']);
+  target.sh('docker rmi mtab:1');
 });
 
 test('CVE-2014-9357, CVE-2026-41567: an archive is never decompressed by a program of the container', () => {

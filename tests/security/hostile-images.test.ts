@@ -237,7 +237,7 @@ test('load refuses more members than there may be', async () => {
   await isRefused(Buffer.concat(Array.from({ length: 100_001 }, () => member)));
 });
 
-test('CVE-2014-8178: a layer is known by its content, not by a name that the archive gives it', async () => {
+test('CVE-2014-5282, CVE-2014-8178: a layer is known by its content, not by a name that the archive gives it', async () => {
   const first = await dockerArchive([await tarOf([file('which', 'first')])]);
   const second = await dockerArchive([await tarOf([file('which', 'second')])]);
   const load = async (archive: Buffer): Promise<string[]> => {
@@ -248,5 +248,39 @@ test('CVE-2014-8178: a layer is known by its content, not by a name that the arc
   assert.notEqual(doors.images.get(one).chainId, doors.images.get(two).chainId);
   await doors.remove(one);
   await doors.remove(two);
+  assert.deepEqual(await doors.wrong(), []);
+});
+
+test('CVE-2024-36620: a history that does not fit the layers, or tells nothing, can be read', async () => {
+  const histories = [
+    [],
+    [{}],
+    [{ created: null }, { created: 'never', created_by: null }],
+    Array.from({ length: 1000 }, () => ({ empty_layer: false })),
+  ];
+  for (const history of histories) {
+    const archive = await dockerArchive([await tarOf([file('x')])], { history });
+    const { ids } = await doors.images.load(chunks(archive), {});
+    const [id = ''] = ids;
+    const told = doors.images.history(id);
+    assert.equal(told.length, history.length);
+    for (const { created, createdBy } of told) assert.deepEqual([created, createdBy], [0, '']);
+    await doors.remove(id);
+  }
+  assert.deepEqual(await doors.wrong(), []);
+});
+
+test('CVE-2024-36621: layers that several unpack at once are there once and whole, whoever gives up', async () => {
+  const layers = await Promise.all(['a', 'b', 'c'].map((name) => tarOf([file(name, Buffer.alloc(200_000))])));
+  const archive = await dockerArchive(layers);
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 9 }, async (_, at) => {
+      const signal = at % 2 === 0 ? AbortSignal.timeout(at * 5) : AbortSignal.any([]);
+      return await doors.images.load(chunks(archive), { signal });
+    }),
+  );
+  const loaded = outcomes.filter(({ status }) => status === 'fulfilled');
+  assert.ok(loaded.length >= 4, 'whoever did not give up has the image');
+  await doors.remove('box:1');
   assert.deepEqual(await doors.wrong(), []);
 });

@@ -229,7 +229,7 @@ test('an index of indexes has an end', async () => {
   await isRefused('app:deep', /nested more than/);
 });
 
-test('a registry that answers nothing, or without end, is an error', async () => {
+test('CVE-2020-1702: a registry that answers nothing, or without end, is an error', async () => {
   const { registry } = doors;
   registry.addManifestBytes('app', 'long', Buffer.alloc(9 * 2 ** 20, 0x20), manifestType);
   await isRefused('app:long', /longer than/);

@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, readFileSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { EngineError } from '../../errors/index.ts';
-import type { Syscall } from '../../sys/index.ts';
+import { readRegularText, type Syscall } from '../../sys/index.ts';
 
 export interface FileOwner {
   uid: number;
@@ -57,7 +57,7 @@ export function readTextIn(syscall: Syscall, root: string, path: string): string
     return undefined;
   }
   try {
-    return fstatSync(fd).isFile() ? readFileSync(fd, 'utf8') : undefined;
+    return readRegularText(fd);
   } finally {
     closeSync(fd);
   }

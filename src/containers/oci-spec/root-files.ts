@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readlinkSync } from 'node:fs';
+import { readRegularText } from '../../sys/index.ts';
 
 /** O_PATH of open(2), which node:fs does not name. */
 const openPath = 0o10000000;
@@ -64,7 +65,7 @@ function failure(code: string, path: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: ${path}`), { code });
 }
 
-/** The text of a regular file in `root`, or undefined when there is none. */
+/** The text of a regular file in `root`, or undefined when there is none. @throws {EngineError} as readRegularText() */
 export function readTextInRoot(root: string, path: string): string | undefined {
   let fd: number;
   try {
@@ -73,8 +74,7 @@ export function readTextInRoot(root: string, path: string): string | undefined {
     return undefined;
   }
   try {
-    // Nothing but a regular file: a fifo put there would block the engine, a device could do anything.
-    return fstatSync(fd).isFile() ? readFileSync(`/proc/self/fd/${fd}`, 'utf8') : undefined;
+    return readRegularText(fd);
   } finally {
     closeSync(fd);
   }
