@@ -1,4 +1,5 @@
 export type * from './builder.ts';
+export { applyChanges } from './apply-changes.ts';
 export type { BuilderOptions, BuilderParts, StepSpecInput } from './parts.ts';
 export { LocalBuilder } from './local-builder.ts';
 export type { SolveStatus, TraceLog, TraceStatus, TraceVertex, TraceWarning } from './progress/trace.ts';

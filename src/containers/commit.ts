@@ -1,5 +1,4 @@
 import { EngineError } from '../errors/index.ts';
-import { applyChanges } from '../images/index.ts';
 import type { ContainerConfig, Digest, ImageConfig, ImageRunConfig } from '../spec/index.ts';
 import type { CommitRequest } from './containers.ts';
 import { mergeConfig } from './config-merge.ts';
@@ -59,7 +58,7 @@ function committedConfig(table: ContainerTable, entry: ContainerEntry, request: 
   const created = new Date().toISOString();
   const before = imageConfigOf(table, entry);
   const { architecture, os, variant } = before;
-  const changed = applyChanges(runConfig(request.config ?? record.config), request.changes);
+  const changed = table.parts.applyChanges(runConfig(request.config ?? record.config), request.changes);
   const asked: ContainerConfig = {
     ...(request.config ?? record.config),
     ...changed,

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { UnpackLimits } from '../archive/index.ts';
 import { EngineError, errorMessage } from '../errors/index.ts';
 import type { EventBus } from '../events/index.ts';
-import type { Images } from '../images/index.ts';
+import type { ApplyChanges, Images } from '../images/index.ts';
 import type { ContainerLogs } from '../logs/index.ts';
 import type { Networks } from '../network/index.ts';
 import type { RecordCollection, Records } from '../records/index.ts';
@@ -43,6 +43,7 @@ export interface ContainersParts {
   cgroups: Cgroups;
   syscall: Syscall;
   spawner: ProcessSpawner;
+  applyChanges: ApplyChanges;
   /** Replaced in tests; the room's own otherwise. */
   buildSpec?: BuildSpec;
   buildExecProcess?: BuildExecProcess;

@@ -326,6 +326,7 @@ export class TestRooms implements Disposable {
       records: this.records,
       runtime: this.runtime,
       events: this.events,
+      applyChanges: (config) => config,
       images: this.#images(),
       snapshotter: this.#snapshotter(),
       networks: this.#networks(),

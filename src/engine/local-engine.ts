@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LayerUnpacker } from '../archive/index.ts';
-import { LocalBuilder, type Builder } from '../builder/index.ts';
+import { LocalBuilder, applyChanges, type Builder } from '../builder/index.ts';
 import { LocalContainers, buildSpec, commonSeccompPolicy, type Containers } from '../containers/index.ts';
 import { LocalContentStore } from '../content/index.ts';
 import { EngineError, errorMessage } from '../errors/index.ts';
@@ -146,6 +146,7 @@ async function compose(
     snapshotter,
     events,
     unpackLayer: (request, options) => unpacker.unpack(request, options),
+    applyChanges,
     ...limited,
   });
   await images.open();
@@ -212,6 +213,7 @@ async function compose(
       cgroups,
       syscall,
       spawner,
+      applyChanges,
     },
     {
       dataRoot,

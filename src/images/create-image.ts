@@ -7,9 +7,9 @@ import {
   withDefaultTag,
   type Digest,
   type ImageConfig,
+  type ImageRunConfig,
   type Reference,
 } from '../spec/index.ts';
-import { applyChanges } from './changes.ts';
 import { badImage, encodeImageConfig } from './image-config.ts';
 import type { ImageStore } from './image-store.ts';
 import type { Image, Images } from './images.ts';
@@ -22,9 +22,9 @@ type CreateRequest = Parameters<Images['createFromLayer']>[0];
 export async function importImage(
   store: ImageStore,
   archive: AsyncIterable<Uint8Array>,
+  runConfig: ImageRunConfig,
   options: ImportOptions,
 ): Promise<Image> {
-  const runConfig = applyChanges({}, options.changes ?? []);
   const reference = options.reference === undefined ? undefined : parseTagReference(options.reference);
   const created = new Date(store.nowMs()).toISOString();
   const comment = options.message || `Imported from ${options.source ?? '-'}`;

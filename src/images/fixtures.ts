@@ -52,6 +52,8 @@ export async function testImages(
       records,
       events: bus,
       unpackLayer: digestOnly,
+      // Stands for the instructions of Dockerfiles, which another room knows.
+      applyChanges: (config, changes) => ({ ...config, Cmd: [...changes] }),
       machine,
       ...(registries === undefined ? {} : { registries }),
       nowMs: () => nowMs,

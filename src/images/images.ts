@@ -1,5 +1,5 @@
 import type { RegistryCredentials } from '../registry/index.ts';
-import type { ChainId, Descriptor, Digest, ImageConfig, Platform } from '../spec/index.ts';
+import type { ChainId, Descriptor, Digest, ImageConfig, ImageRunConfig, Platform } from '../spec/index.ts';
 import type { Trees } from './trees.ts';
 
 /** One image of one platform as this engine runs it. `id` is the digest of its config, as in Docker's classic store. */
@@ -98,6 +98,13 @@ export interface RemovedImage {
   kind: 'untagged' | 'deleted';
   reference: string;
 }
+
+/**
+ * A config with `--change` instructions applied, as in a Dockerfile: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD,
+ * STOPSIGNAL, USER, VOLUME and WORKDIR. The config given is not changed.
+ * @throws {EngineError} `invalid-parameter` with Docker's text
+ */
+export type ApplyChanges = (config: ImageRunConfig, changes: readonly string[]) => ImageRunConfig;
 
 export interface Images {
   /** Stacks of layers that belong to no image. */

@@ -1,5 +1,4 @@
 export type * from './images.ts';
-export { applyChanges } from './changes.ts';
 export { LocalImages, type LocalImagesParts } from './local-images.ts';
 export type { UnpackLayer } from './layers.ts';
 export { progressOf } from './progress-text.ts';

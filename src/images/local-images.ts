@@ -23,7 +23,15 @@ import { imageHistory } from './history.ts';
 import { parseImageConfig } from './image-config.ts';
 import { ImageStore } from './image-store.ts';
 import { ImageGarbage } from './collect-images.ts';
-import type { Image, ImageCollection, Images, PullOptions, PushOptions, RemovedImage } from './images.ts';
+import type {
+  ApplyChanges,
+  Image,
+  ImageCollection,
+  Images,
+  PullOptions,
+  PushOptions,
+  RemovedImage,
+} from './images.ts';
 import type { UnpackLayer } from './layers.ts';
 import { loadImages } from './load-images.ts';
 import { imagesDiskBlocks, imagesDiskUsage } from './disk-usage.ts';
@@ -43,6 +51,7 @@ export interface LocalImagesParts {
   records: Records;
   events: EventBus;
   unpackLayer: UnpackLayer;
+  applyChanges: ApplyChanges;
   /** Without them nothing can be pulled or pushed. */
   registries?: Registries;
   /** Of archives that are loaded or imported. */
@@ -62,6 +71,7 @@ export class LocalImages implements Images {
   readonly trees: Trees;
   readonly #store: ImageStore;
   readonly #events: EventBus;
+  readonly #applyChanges: ApplyChanges;
   readonly #garbage: ImageGarbage;
   #sources: LayerSources | undefined;
   #pruning = false;
@@ -70,6 +80,7 @@ export class LocalImages implements Images {
 
   constructor(parts: LocalImagesParts) {
     this.#events = parts.events;
+    this.#applyChanges = parts.applyChanges;
     const machine = parts.machine ?? machinePlatform();
     this.#store = new ImageStore({
       content: parts.content,
@@ -223,7 +234,7 @@ export class LocalImages implements Images {
   }
 
   async import(archive: AsyncIterable<Uint8Array>, options: Parameters<Images['import']>[1]): Promise<Image> {
-    return await importImage(this.#store, archive, options);
+    return await importImage(this.#store, archive, this.#applyChanges({}, options.changes ?? []), options);
   }
 
   async createFromLayer(request: Parameters<Images['createFromLayer']>[0]): Promise<Image> {

@@ -1,6 +1,7 @@
 import type { LayerUnpacker } from '../../src/archive/index.ts';
 import { LocalContentStore } from '../../src/content/index.ts';
 import { MemoryEventBus } from '../../src/events/index.ts';
+import { applyChanges } from '../../src/builder/index.ts';
 import { LocalImages } from '../../src/images/index.ts';
 import { openRecords, type Records } from '../../src/records/index.ts';
 import type { Registries } from '../../src/registry/index.ts';
@@ -31,6 +32,7 @@ export async function openTestImages(
     events: new MemoryEventBus(),
     ...(registries === undefined ? {} : { registries }),
     unpackLayer: (request, options) => unpacker.unpack(request, options),
+    applyChanges,
   });
   await images.open();
   return { images, content, snapshotter, records };

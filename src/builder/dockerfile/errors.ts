@@ -5,6 +5,8 @@ import { EngineError } from '../../errors/index.ts';
  * of the file.
  */
 export class DockerfileError extends EngineError {
+  /** The text without where it is. */
+  readonly problem: string;
   readonly line: number | undefined;
 
   constructor(problem: string, line?: number) {
@@ -16,6 +18,7 @@ export class DockerfileError extends EngineError {
       { code: 'bad-dockerfile', details: line === undefined ? {} : { line } },
     );
     this.name = 'DockerfileError';
+    this.problem = problem;
     this.line = line;
   }
 }

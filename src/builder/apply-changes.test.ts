@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ImageRunConfig } from '../spec/index.ts';
-import { applyChanges } from './changes.ts';
+import { applyChanges } from './apply-changes.ts';
 
 const shell = ['/bin/sh', '-c'];
 
@@ -62,14 +62,14 @@ const bad: [string, string][] = [
     'ENV A="open',
     'failed to process "\\"open": unexpected end of statement while looking for matching double-quote',
   ],
-  ['EXPOSE x', 'invalid containerPort: x'],
-  ['EXPOSE 70000', 'invalid containerPort: 70000'],
-  ['EXPOSE 80/foo', 'invalid proto: foo'],
+  ['EXPOSE x', 'Invalid containerPort: x'],
+  ['EXPOSE 70000', 'Invalid containerPort: 70000'],
+  ['EXPOSE 80/foo', 'Invalid proto: foo'],
   ['USER', 'USER requires exactly one argument'],
-  ['STOPSIGNAL no-signal', 'invalid signal: no-signal'],
-  ['HEALTHCHECK curl', 'unknown type "curl" in HEALTHCHECK (try CMD)'],
+  ['STOPSIGNAL no-signal', 'Invalid signal: no-signal'],
+  ['HEALTHCHECK curl', 'Unknown type "curl" in HEALTHCHECK (try CMD)'],
   ['HEALTHCHECK --interval=5 CMD x', 'time: missing unit in duration "5"'],
-  ['HEALTHCHECK CMD', 'missing command after HEALTHCHECK CMD'],
+  ['HEALTHCHECK CMD', 'Missing command after HEALTHCHECK CMD'],
   ['ONBUILD ONBUILD RUN x', "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"],
   ['ONBUILD FROM x', "FROM isn't allowed as an ONBUILD trigger"],
 ];
