@@ -10,11 +10,11 @@ import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { TestDaemon } from '../../fixtures/daemon.ts';
 import { withDockerClient } from '../../fixtures/docker-client.ts';
 import { DockerRegistry, missingPrograms } from '../../fixtures/docker-registry.ts';
 import { cliCases } from '../cli/cases.ts';
-import { baseImage, importBaseImage, removeBaseImage, runCase, type CaseOutcome } from '../cli/run-case.ts';
+import { baseImage, runCase, type CaseOutcome } from '../cli/run-case.ts';
+import { ConformanceEngine } from '../engine.ts';
 import { parityScripts, registryScripts } from './cases.ts';
 
 const bundle = fileURLToPath(new URL('../../../dist/cli.cjs', import.meta.url));
@@ -44,11 +44,10 @@ function neutral(outcome: CaseOutcome): CaseOutcome {
 describe(...withDockerClient('our client beside docker’s'), () => {
   const directory = mkdtempSync(join(tmpdir(), 'coracle-parity-'));
   const path = process.env['PATH'] ?? '';
-  let daemon: TestDaemon | undefined;
-  let host = process.env['CONFORMANCE_HOST'] ?? '';
+  let engine: ConformanceEngine;
   let registry: DockerRegistry | undefined;
   const docker = (...argv: string[]): void => {
-    spawnSync('docker', argv, { env: { ...process.env, DOCKER_HOST: host } });
+    spawnSync('docker', argv, { env: { ...process.env, DOCKER_HOST: engine.host } });
   };
 
   const fill = (domain: string): void => {
@@ -56,7 +55,7 @@ describe(...withDockerClient('our client beside docker’s'), () => {
     const script = `set -e; docker tag $IMG ${one}; docker push -q ${one}
 tar -c -T /dev/null | docker import --platform linux/arm64/v8 - ${two}; docker push -q ${two}; docker rmi ${one} ${two}
 docker manifest create --insecure ${all} ${one} ${two}; docker manifest push --insecure ${all}`;
-    const env = { ...process.env, DOCKER_HOST: host, DOCKER_CONFIG: directory, IMG: baseImage };
+    const env = { ...process.env, DOCKER_HOST: engine.host, DOCKER_CONFIG: directory, IMG: baseImage };
     const { status, stderr } = spawnSync('sh', ['-c', script], { env, encoding: 'utf8', timeout: 60_000 });
     assert.equal(status, 0, stderr);
   };
@@ -65,11 +64,7 @@ docker manifest create --insecure ${all} ${one} ${two}; docker manifest push --i
     const program = join(directory, 'docker');
     writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' -- '${bundle}' "$@"\n`);
     chmodSync(program, 0o755);
-    if (host === '') {
-      daemon = await TestDaemon.start();
-      host = daemon.host;
-    }
-    importBaseImage(host);
+    engine = await ConformanceEngine.start();
     if (noRegistry === undefined) {
       registry = await DockerRegistry.start({ isSecure: false });
       fill(registry.domain);
@@ -92,16 +87,15 @@ docker manifest create --insecure ${all} ${one} ${two}; docker manifest push --i
   });
   after(async () => {
     docker('rm', '-fv', standing);
-    removeBaseImage(host);
     await registry?.dispose();
-    await daemon?.dispose();
+    await engine.dispose();
     rmSync(directory, { recursive: true });
   });
 
   const ours = (title: string, script: string): CaseOutcome => {
     process.env['PATH'] = `${directory}${delimiter}${path}`;
     try {
-      return neutral(runCase({ title, script }, host));
+      return neutral(runCase({ title, script }, engine.host));
     } finally {
       process.env['PATH'] = path;
     }
@@ -110,7 +104,7 @@ docker manifest create --insecure ${all} ${one} ${two}; docker manifest push --i
     let pair: CaseOutcome[] = [];
     // Ages like "2 seconds ago" may turn between the two: a real difference is one every time.
     for (let tries = 0; tries < 3; tries++) {
-      pair = [ours(title, script), neutral(runCase({ title, script }, host))];
+      pair = [ours(title, script), neutral(runCase({ title, script }, engine.host))];
       if (isDeepStrictEqual(pair[0], pair[1])) return;
     }
     assert.deepEqual(pair[0], pair[1]);

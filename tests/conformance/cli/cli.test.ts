@@ -5,11 +5,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { TestDaemon } from '../../fixtures/daemon.ts';
 import { withDockerClient } from '../../fixtures/docker-client.ts';
+import { ConformanceEngine } from '../engine.ts';
 import { cliCases } from './cases.ts';
 import { differences } from './differences.ts';
-import { importBaseImage, removeBaseImage, runCase, type CaseOutcome } from './run-case.ts';
+import { runCase, type CaseOutcome } from './run-case.ts';
 
 const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.url), 'utf8')) as Record<
   string,
@@ -17,32 +17,20 @@ const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.ur
 >;
 
 describe(...withDockerClient('docker client conformance'), () => {
-  let daemon: TestDaemon | undefined;
-  let host = process.env['CONFORMANCE_HOST'] ?? '';
+  let engine: ConformanceEngine;
 
   before(async () => {
-    if (host === '') {
-      daemon = await TestDaemon.start();
-      host = daemon.host;
-    }
-    importBaseImage(host);
+    engine = await ConformanceEngine.start();
   });
-  after(async () => {
-    removeBaseImage(host);
-    await daemon?.dispose();
-  });
+  after(() => engine.dispose());
 
   for (const testCase of cliCases) {
     test(testCase.title, () => {
-      const outcome = runCase(testCase, host);
+      const outcome = runCase(testCase, engine.host);
       const wanted = expected[testCase.title];
       assert.ok(wanted !== undefined, 'recorded from dockerd');
       const { why, ...ours } = differences[testCase.title] ?? { why: '' };
-      assert.deepEqual(
-        outcome,
-        daemon === undefined ? wanted : { ...wanted, ...ours },
-        `${testCase.script} ${why}`,
-      );
+      assert.deepEqual(outcome, engine.isOurs ? { ...wanted, ...ours } : wanted, `${testCase.script} ${why}`);
     });
   }
 });

@@ -5,9 +5,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { TestDaemon } from '../../fixtures/daemon.ts';
 import { withDockerClient } from '../../fixtures/docker-client.ts';
-import { importBaseImage, removeBaseImage } from '../cli/run-case.ts';
+import { ConformanceEngine } from '../engine.ts';
 import { clients, isInstalled, transcript } from './clients.ts';
 
 const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.url), 'utf8')) as Record<
@@ -16,20 +15,12 @@ const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.ur
 >;
 
 describe(...withDockerClient('clients made for Docker'), () => {
-  let daemon: TestDaemon | undefined;
-  let host = process.env['CONFORMANCE_HOST'] ?? '';
+  let engine: ConformanceEngine;
 
   before(async () => {
-    if (host === '') {
-      daemon = await TestDaemon.start();
-      host = daemon.host;
-    }
-    importBaseImage(host);
+    engine = await ConformanceEngine.start();
   });
-  after(async () => {
-    removeBaseImage(host);
-    await daemon?.dispose();
-  });
+  after(() => engine.dispose());
 
   for (const client of clients) {
     const installed = isInstalled(client);
@@ -37,7 +28,7 @@ describe(...withDockerClient('clients made for Docker'), () => {
     test(`${client.title}${reason}`, { skip: !installed }, () => {
       const wanted = expected[client.title];
       assert.ok(wanted !== undefined, 'recorded from dockerd');
-      assert.deepEqual(transcript(client, host), wanted);
+      assert.deepEqual(transcript(client, engine.host), wanted);
     });
   }
 });
