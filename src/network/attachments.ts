@@ -8,6 +8,7 @@ import {
   endpointOptions,
   endpointSettings,
   givenOf,
+  linkSettings,
 } from './endpoint.ts';
 import type { Family } from './ipam/index.ts';
 import { addDefaultRoute, type DefaultRoutes, type LinkedNetwork } from './linked-network.ts';
@@ -62,7 +63,6 @@ export class Attachments {
     }
     checkEndpoint(network, network.name, settings);
     const asked = askedAddresses(settings);
-    const sysctls = settings.DriverOpts?.[endpointOptions.sysctls];
     const others = this.#table.endpointsIn(containerId);
     const name = this.#linkName(linked, others, settings.DriverOpts?.[endpointOptions.ifname]);
     const routed = {
@@ -75,10 +75,9 @@ export class Attachments {
       mac: settings.MacAddress === undefined || settings.MacAddress === '' ? undefined : settings.MacAddress,
       asked,
       families: request.ipv6 === false ? [4] : families,
-      linkLocal: settings.IPAMConfig?.LinkLocalIPs ?? [],
       routes: families.filter((family) => !routed[family]),
-      sysctls: sysctls?.split(',') ?? [],
       madeAhead: this.#madeAhead(network, containerId, name),
+      ...linkSettings(settings),
     });
     const routes = linked.defaultRoutes(given);
     return {

@@ -7,7 +7,6 @@ import type { EndpointSettings, NetworkResource, PortBinding } from '../spec/ind
 import type { DescriptorWatcher, Netlink, NetworkLosses, ProcessSpawner, Syscall } from '../sys/index.ts';
 import { Attachments } from './attachments.ts';
 import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
-import { Repairs } from './bridge/repairs.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers, type NameOptions, type NamesKeeper } from './dns/index.ts';
 import { checkEndpoint, noteOnly, plumbingOf } from './endpoint.ts';
@@ -27,6 +26,7 @@ import {
   type PortTarget,
   type PublishRequest,
 } from './ports/index.ts';
+import { Repairs } from './repairs.ts';
 import { Sandboxes } from './sandboxes.ts';
 import type { NetworkCreate } from './user-network.ts';
 
@@ -112,7 +112,6 @@ export class BridgeNetworks implements Networks {
       note: (text) => this.#note(text),
       onReconnected: (endpoint) => this.#onReconnected(endpoint),
     });
-    this.#repairs = new Repairs((losses) => this.#bridges.repair(losses));
     this.#names = new NameServers({
       syscall,
       netlink: options.netlink,
@@ -127,7 +126,16 @@ export class BridgeNetworks implements Networks {
       aheadCount: options.sandboxesAhead ?? 4,
       link: (path) => this.#bridges.find(this.#table.find('bridge').id)?.makeLink(path, 'eth0'),
     });
-    this.#parents = new Parents(this.#netlink, this.#table);
+    this.#parents = new Parents({
+      netlink: this.#netlink,
+      table: this.#table,
+      sandboxPath: (id) => (this.#sandboxes.isBound(id) ? this.#sandboxes.get(id)?.path : undefined),
+      note: (text) => this.#note(text),
+    });
+    this.#repairs = new Repairs((losses) => {
+      this.#bridges.repair(losses);
+      this.#parents.repair(losses);
+    });
     this.#lives = new NetworkLives({
       table: this.#table,
       bridges: this.#bridges,

@@ -12,7 +12,7 @@ import {
   type GivenAddresses,
 } from './ipam/index.ts';
 import { joinErrors } from './join-errors.ts';
-import { sysctlErrors, type DefaultRoutes, type Plumbing } from './linked-network.ts';
+import { sysctlErrors, type ConnectRequest, type DefaultRoutes, type Plumbing } from './linked-network.ts';
 import type { EndpointRecord, NetworkRecord } from './network-records.ts';
 import type { AttachRequest } from './networks.ts';
 import { predefinedNetworks } from './predefined.ts';
@@ -146,6 +146,16 @@ export const endpointOptions = {
   sysctls: 'com.docker.network.endpoint.sysctls',
   ifname: 'com.docker.network.endpoint.ifname',
 } as const;
+
+/** What the settings say of the link itself. */
+export function linkSettings(
+  settings: Partial<EndpointSettings>,
+): Pick<ConnectRequest, 'linkLocal' | 'sysctls'> {
+  return {
+    linkLocal: settings.IPAMConfig?.LinkLocalIPs ?? [],
+    sysctls: settings.DriverOpts?.[endpointOptions.sysctls]?.split(',') ?? [],
+  };
+}
 
 const linkLocal = ['169.254.0.0/16', 'fe80::/10'].map(parseSubnet);
 

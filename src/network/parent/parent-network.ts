@@ -25,6 +25,8 @@ export class ParentNetwork implements LinkedNetwork {
   readonly addresses: NetworkAddresses;
   readonly interfacePrefix = 'eth';
   readonly internal: boolean;
+  /** Of the parent as it is now: another one under its name has another. */
+  readonly linkIndex: number;
   readonly #netlink: Netlink;
   readonly #child: ChildKind;
 
@@ -34,27 +36,38 @@ export class ParentNetwork implements LinkedNetwork {
     this.internal = record.internal;
     this.#netlink = netlink;
     this.#child = child;
+    this.linkIndex = netlink.linkIndex(record.name) ?? 0;
   }
 
   connect(request: ConnectRequest): LinkedEndpoint {
-    const { interface: name, sandboxPath } = request;
     // Links of ipvlan all have their parent's.
     if (this.#child.kind === 'ipvlan' && request.mac !== undefined)
       throw new EngineError('internal', 'ipvlan interfaces do not support custom mac address assignment');
     const given = this.addresses.take(request.asked, request.families);
-    let isMade = false;
+    const mac = this.#child.kind === 'ipvlan' ? '' : (request.mac ?? macOf(given));
     try {
-      const mac = this.#child.kind === 'ipvlan' ? '' : (request.mac ?? macOf(given));
-      this.#makeLink(name, sandboxPath, mac);
-      isMade = true;
-      // The parent's network may have routers that tell what the engine does not know.
-      const link = { mac: undefined, given, routes: this.defaultRoutes(given), refusesRouters: false };
-      this.#netlink.inNamespace(sandboxPath, (inside) => configureLink(inside, request, link));
-      return { interface: name, given, mac };
+      this.plumb(request, given, mac);
+      return { interface: request.interface, given, mac };
     } catch (error) {
-      const addresses = Object.values(given).map(({ address }) => address);
-      if (isMade) this.disconnect({ interface: name, hostInterface: undefined, addresses }, sandboxPath);
-      else this.addresses.release(addresses);
+      this.addresses.release(Object.values(given).map(({ address }) => address));
+      throw error;
+    }
+  }
+
+  /**
+   * The link of an endpoint that has its addresses already.
+   * @param mac '' for the parent's
+   * @throws as connect(); nothing is left then
+   */
+  plumb(request: ConnectRequest, given: GivenAddresses, mac: string): void {
+    const { interface: name, sandboxPath } = request;
+    this.#makeLink(name, sandboxPath, mac);
+    // The parent's network may have routers that tell what the engine does not know.
+    const link = { mac: undefined, given, routes: this.defaultRoutes(given), refusesRouters: false };
+    try {
+      this.#netlink.inNamespace(sandboxPath, (inside) => configureLink(inside, request, link));
+    } catch (error) {
+      this.#deleteLink(name, sandboxPath);
       throw error;
     }
   }
@@ -83,13 +96,17 @@ export class ParentNetwork implements LinkedNetwork {
 
   /** Also for a sandbox that is about to go: a parent does not take two links with the same MAC, or two in passthru mode. */
   disconnect(plumbing: Plumbing, sandboxPath: string): void {
+    this.#deleteLink(plumbing.interface, sandboxPath);
+    this.addresses.release(plumbing.addresses);
+  }
+
+  #deleteLink(name: string, sandboxPath: string): void {
     try {
-      this.#netlink.inNamespace(sandboxPath, (inside) => inside.deleteLink(plumbing.interface));
+      this.#netlink.inNamespace(sandboxPath, (inside) => inside.deleteLink(name));
     } catch (error) {
       // The namespace is gone already, and the link with it.
       if (!(error instanceof SyscallError)) throw error;
     }
-    this.addresses.release(plumbing.addresses);
   }
 
   abandon(plumbing: Plumbing, sandboxPath: string): void {

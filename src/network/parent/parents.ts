@@ -1,7 +1,7 @@
 import { EngineError, errorMessage, SyscallError } from '../../errors/index.ts';
-import type { Netlink } from '../../sys/index.ts';
-import { addressesOf } from '../endpoint.ts';
-import type { NetworkRecord, ParentRecord } from '../network-records.ts';
+import type { Netlink, NetworkLosses } from '../../sys/index.ts';
+import { addressesOf, givenOf, linkSettings } from '../endpoint.ts';
+import type { EndpointRecord, NetworkRecord, ParentRecord } from '../network-records.ts';
 import type { NetworkTable } from '../network-table.ts';
 import { ParentNetwork } from './parent-network.ts';
 import { childKind, parseVlan } from './parent-options.ts';
@@ -10,12 +10,24 @@ import { childKind, parseVlan } from './parent-options.ts';
 export class Parents {
   readonly #netlink: Netlink;
   readonly #table: NetworkTable;
+  readonly #sandboxPath: (containerId: string) => string | undefined;
+  readonly #note: (text: string) => void;
   /** By network. */
   readonly #open = new Map<string, ParentNetwork>();
+  /** Those of them that a container has no link to. */
+  readonly #incomplete = new Set<string>();
 
-  constructor(netlink: Netlink, table: NetworkTable) {
-    this.#netlink = netlink;
-    this.#table = table;
+  constructor(parts: {
+    netlink: Netlink;
+    table: NetworkTable;
+    /** Undefined when it has none, also after a reboot. */
+    sandboxPath: (containerId: string) => string | undefined;
+    note: (text: string) => void;
+  }) {
+    this.#netlink = parts.netlink;
+    this.#table = parts.table;
+    this.#sandboxPath = parts.sandboxPath;
+    this.#note = parts.note;
   }
 
   find(networkId: string): ParentNetwork | undefined {
@@ -23,7 +35,7 @@ export class Parents {
   }
 
   /**
-   * Finds or makes the parent.
+   * Finds or makes the parent; containers whose links went with another get them again.
    * @returns the record, which knows whether the parent was made
    * @throws {EngineError} `internal` with dockerd's texts; nothing is made then.
    */
@@ -33,14 +45,74 @@ export class Parents {
     this.#checkSharing(network, parent);
     const record = { ...parent, made: this.#ensureParent(parent) };
     const opened = new ParentNetwork(this.#netlink, record, pools, childKind(driver, record));
-    for (const endpoint of this.#table.endpointsOf(network)) opened.addresses.adopt(addressesOf(endpoint));
     this.#open.set(network.id, opened);
+    for (const endpoint of this.#table.endpointsOf(network)) opened.addresses.adopt(addressesOf(endpoint));
+    this.#reconnectAll(network.id, opened);
     return { ...network, parent: record };
+  }
+
+  #reconnectAll(id: string, network: ParentNetwork): void {
+    this.#incomplete.delete(id);
+    for (const endpoint of this.#table.endpointsOf({ id })) {
+      try {
+        this.#reconnect(endpoint, network);
+      } catch (error) {
+        this.#incomplete.add(id);
+        this.#note(`${endpoint.containerName} is not back on ${network.record.name}: ${errorMessage(error)}`);
+      }
+    }
+  }
+
+  #reconnect(endpoint: EndpointRecord, network: ParentNetwork): void {
+    const { containerId, interface: name, settings, isGateway, isGateway6 } = endpoint;
+    const sandboxPath = this.#sandboxPath(containerId);
+    if (name === undefined || sandboxPath === undefined) return;
+    const request = {
+      sandboxPath,
+      interface: name,
+      mac: undefined,
+      asked: {},
+      families: [],
+      routes: [...(isGateway === true ? ([4] as const) : []), ...(isGateway6 === true ? ([6] as const) : [])],
+      madeAhead: undefined,
+      ...linkSettings(settings),
+    };
+    const hasLink = (inside: Netlink): boolean => inside.linkIndex(name) !== undefined;
+    if (this.#netlink.inNamespace(sandboxPath, hasLink)) return;
+    network.plumb(request, givenOf(endpoint), settings.MacAddress);
+  }
+
+  /** Looks after parents that somebody took, and those that are there again. */
+  repair({ links, newLinks, unknown }: NetworkLosses): void {
+    const lost = new Set<string>();
+    for (const [id, { record, linkIndex }] of this.#open) {
+      if (!unknown && !links.has(linkIndex)) continue;
+      if (this.#netlink.linkIndex(record.name) === linkIndex) continue;
+      this.#open.delete(id);
+      lost.add(id);
+      this.#note(`somebody deleted ${record.name}, which a network stands on`);
+    }
+    if (!unknown && !newLinks && lost.size === 0) return;
+    for (const network of this.#table.networks()) {
+      const { id, name, parent } = network;
+      const opened = this.#open.get(id);
+      // A parent comes first and is up afterwards.
+      if (opened !== undefined && this.#incomplete.has(id)) this.#reconnectAll(id, opened);
+      if (parent === undefined || opened !== undefined) continue;
+      try {
+        this.#table.save(this.raise(network));
+        this.#note(`network ${name} is up again on ${parent.name}`);
+      } catch (error) {
+        // Tried with each link that comes.
+        if (lost.has(id)) this.#note(`network ${name} is not up: ${errorMessage(error)}`);
+      }
+    }
   }
 
   /** The last network on a link that was made for it takes it away. */
   dismantle(network: NetworkRecord): void {
     this.#open.delete(network.id);
+    this.#incomplete.delete(network.id);
     this.#table.remove(network.id);
     const { parent } = network;
     if (parent === undefined || parent.made === 'no' || this.#others(network, parent).length > 0) return;

@@ -202,6 +202,49 @@ export const lifeCases: NetworkCase[] = [
     notDockerd,
   },
   {
+    title:
+      'containers are back on a parent that somebody took when it is there again, made by the engine or not',
+    async see(world) {
+      const macvlan = ['network', 'create', '-d', 'macvlan', '--subnet'];
+      const addParent = (): void => {
+        world.ip('link', 'add', 'par0', 'type', 'veth', 'peer', 'name', 'par1');
+        for (const end of ['par1', 'par0']) world.ip('link', 'set', end, 'up');
+      };
+      addParent();
+      await world.ok(...macvlan, '10.62.0.0/24', '--gateway', '10.62.0.9', '-o', 'parent=par0', 'lan');
+      const id = await world.ok(...macvlan, '10.61.0.0/24', 'alone');
+      for (const network of ['lan', 'alone']) {
+        for (const name of ['one', 'two'])
+          await world.run('--name', `${network}-${name}`, '--network', network);
+        await world.serveTcp(`${network}-one`, 80);
+      }
+      const isBack = async (network: string, address: string, from: string): Promise<boolean> =>
+        (await world.ask(`${network}-two`, address, 80)) === from;
+      const own = () => isBack('alone', '10.61.0.1', '10.61.0.2');
+      const hosts = () => isBack('lan', '10.62.0.1', '10.62.0.2');
+      const seen = [await own(), await hosts()];
+      world.deleteLink(`dm-${id.slice(0, 12)}`);
+      await world.eventually(own, 'return of the engine’s own');
+      world.deleteLink('par0');
+      const down = async (): Promise<boolean> =>
+        /network lan is not up/.test((await world.docker('run', '--network', 'lan', 'IMAGE', 'true')).stderr);
+      await world.eventually(down, 'loss of the host’s');
+      addParent();
+      await world.eventually(hosts, 'return of the host’s');
+      seen.push(
+        (await world.ok('exec', 'lan-two', 'ip', 'route')).startsWith('default via 10.62.0.9 dev eth0'),
+      );
+      await world.crash();
+      world.deleteLink(`dm-${id.slice(0, 12)}`);
+      await world.restart();
+      seen.push(await own());
+      world.deleteLink('par0');
+      return seen;
+    },
+    expected: [true, true, true, true],
+    notDockerd,
+  },
+  {
     title: 'a connection goes on while the engine dies and comes back',
     async see(world) {
       await world.run('--name', 'web', '-p', '8080:80');

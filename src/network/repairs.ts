@@ -1,13 +1,14 @@
-import type { NetworkLosses } from '../../sys/index.ts';
+import type { NetworkLosses } from '../sys/index.ts';
 
 /** A restart of a firewall takes away much at once, and our own changes tell of losses, too. */
 const DELAY_MS = 50;
 
-/** Gathers what others took from bridges and their firewall's tables, until it is worth a look. */
+/** Gathers what others took from links and the firewall's tables, until it is worth a look. */
 export class Repairs {
   readonly #repair: (losses: NetworkLosses) => void;
   #tables = new Set<string>();
   #links = new Set<number>();
+  #newLinks = false;
   #unknown = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -16,9 +17,10 @@ export class Repairs {
     this.#repair = repair;
   }
 
-  note({ tables, links, unknown }: NetworkLosses): void {
+  note({ tables, links, newLinks, unknown }: NetworkLosses): void {
     for (const table of tables) this.#tables.add(table);
     for (const link of links) this.#links.add(link);
+    this.#newLinks ||= newLinks;
     this.#unknown ||= unknown;
     this.#timer ??= setTimeout(() => this.#look(), DELAY_MS).unref();
   }
@@ -28,11 +30,12 @@ export class Repairs {
   }
 
   #look(): void {
-    const losses = { tables: this.#tables, links: this.#links, unknown: this.#unknown };
+    const [tables, links, newLinks, unknown] = [this.#tables, this.#links, this.#newLinks, this.#unknown];
     this.#tables = new Set();
     this.#links = new Set();
+    this.#newLinks = false;
     this.#unknown = false;
     this.#timer = undefined;
-    this.#repair(losses);
+    this.#repair({ tables, links, newLinks, unknown });
   }
 }
