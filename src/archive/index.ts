@@ -5,6 +5,7 @@ export { mapTar, memberAgain } from './tar/map-tar.ts';
 export { TAR_END, encodeHeader, tarPadding, writeTar, type TarMember, type TarSource } from './tar/writer.ts';
 export { decompress, detectCompression, MAGIC_BYTES, type Compression } from './compression.ts';
 export { checkExpansion, type ExpansionLimits } from './expansion.ts';
+export { Growth } from './growth.ts';
 export { gzip } from './gzip.ts';
 export { zstd } from './zstd.ts';
 export { LayerUnpacker, type LayerUnpackerOptions } from './layer-unpacker.ts';

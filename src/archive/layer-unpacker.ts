@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { EngineError, type ErrorKind } from '../errors/index.ts';
+import { Growth } from './growth.ts';
 import type { UnpackLimits, UnpackRequest, UnpackResult } from './unpack/unpack-layer.ts';
 
 export interface LayerUnpackerOptions {
@@ -19,6 +20,7 @@ export type WorkerReply =
 
 interface Job {
   request: UnpackRequest;
+  growth: Growth | undefined;
   signal: AbortSignal | undefined;
   resolve: (result: UnpackResult) => void;
   reject: (error: unknown) => void;
@@ -59,14 +61,21 @@ export class LayerUnpacker {
   /**
    * Applies a layer to a directory, see unpackLayer(). An abort ends the thread at once; what it wrote is left for the
    * caller to remove, as after any failure.
-   * @throws {EngineError} as unpackLayer(); `cancelled` when aborted or closed.
+   * @throws {EngineError} as unpackLayer(); `cancelled` when aborted or closed; `unavailable` for a file that grows while
+   *   other work wants the threads.
    */
   unpack(request: UnpackRequest, options: { signal?: AbortSignal } = {}): Promise<UnpackResult> {
     const { signal } = options;
     if (this.#closed) return Promise.reject(cancelled('the unpacker is closed'));
     if (signal?.aborted === true) return Promise.reject(cancelled('aborted', signal.reason));
+    const growth = request.growth === undefined ? undefined : new Growth(request.growth);
+    if (growth !== undefined && !this.#canFollow) {
+      return Promise.reject(
+        new EngineError('unavailable', 'Cannot unpack layer while it grows: no thread is free'),
+      );
+    }
     return new Promise((resolve, reject) => {
-      const job: Job = { request, signal, resolve, reject };
+      const job: Job = { request, growth, signal, resolve, reject };
       if (signal !== undefined) {
         const onAbort = (): void => this.#abort(job, signal.reason);
         signal.addEventListener('abort', onAbort, { once: true });
@@ -111,6 +120,13 @@ export class LayerUnpacker {
       const limited = this.#limits === undefined ? {} : { limits: this.#limits };
       thread.worker.postMessage({ ...limited, ...job.request });
     }
+  }
+
+  /** Files that grow at somebody else's pace are not to occupy all threads, nor to wait for one. */
+  get #canFollow(): boolean {
+    const jobs = [...this.#threads].flatMap(({ job }) => job ?? []);
+    const waiting = jobs.filter(({ growth }) => growth?.hasEnded === false).length;
+    return waiting < Math.max(1, this.#maxWorkers - 1) && jobs.length < this.#maxWorkers;
   }
 
   #start(): Thread | undefined {

@@ -63,6 +63,7 @@ class MemoryContentStore implements ContentStore, Disposable {
       }
     };
     return {
+      path: undefined,
       get sizeBytes() {
         return verifier.sizeBytes;
       },

@@ -30,6 +30,8 @@ export interface ContentStore {
      * much that is.
      */
     resume?: boolean;
+    /** Told how many bytes can be read from the writer's file now; not together with `resume`. */
+    onWritten?: (sizeBytes: number) => void;
     signal?: AbortSignal;
   }): Promise<BlobWriter>;
   /** Resolves when all blobs committed before are on disk, also after a power cut. @throws when the disk failed. */
@@ -47,6 +49,8 @@ export interface ContentStore {
 }
 
 export interface BlobWriter extends AsyncDisposable {
+  /** The file that is written to, under this name until commit(); undefined where it is in memory. */
+  readonly path: string | undefined;
   /** Bytes written so far. */
   readonly sizeBytes: number;
   /** Takes the bytes, which must not change until commit(); a failure to write them may be told by a later call. */

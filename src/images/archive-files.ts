@@ -10,7 +10,8 @@ import {
   type TarEntry,
 } from '../archive/index.ts';
 import type { BlobInfo, ContentStore } from '../content/index.ts';
-import { digestOf } from '../spec/index.ts';
+import { digestOf, isDigest } from '../spec/index.ts';
+import type { EarlyLayer, EarlyLayers } from './early-layers.ts';
 import { badImage, parseJson } from './image-config.ts';
 import type { Lease } from './leases.ts';
 
@@ -41,7 +42,14 @@ export class ArchiveFiles {
   /** Reads a whole tar; its blobs belong to the lease. @throws {EngineError} `invalid-parameter` */
   static async read(
     archive: AsyncIterable<Uint8Array>,
-    options: { content: ContentStore; lease: Lease; limits: ExpansionLimits; signal?: AbortSignal },
+    options: {
+      content: ContentStore;
+      lease: Lease;
+      limits: ExpansionLimits;
+      /** Gets the large files, most of which are layers. */
+      early: EarlyLayers;
+      signal?: AbortSignal;
+    },
   ): Promise<ArchiveFiles> {
     const files = new ArchiveFiles(options.content, options.lease);
     let memoryBytes = 0;
@@ -63,7 +71,7 @@ export class ArchiveFiles {
           memoryBytes += entry.sizeBytes;
           files.#files.set(name, { kind: 'bytes', bytes: await entry.bytes(smallFileBytes) });
         } else {
-          files.#files.set(name, { kind: 'blob', blob: await files.#ingest(entry, options.signal) });
+          files.#files.set(name, { kind: 'blob', blob: await files.#ingest(entry, options) });
         }
       }
     }
@@ -111,13 +119,27 @@ export class ArchiveFiles {
     }
   }
 
-  async #ingest(entry: TarEntry, signal?: AbortSignal): Promise<BlobInfo> {
+  async #ingest(
+    entry: TarEntry,
+    { early, signal }: { early: EarlyLayers; signal?: AbortSignal },
+  ): Promise<BlobInfo> {
+    let layer: EarlyLayer | undefined;
     await using writer = await this.#content.ingest({
       expectedSizeBytes: entry.sizeBytes,
+      onWritten: (sizeBytes) => layer?.growth.reach(sizeBytes),
       ...(signal === undefined ? {} : { signal }),
     });
+    if (writer.path !== undefined && !this.#isKnown(entry.path)) layer = await early.begin(writer.path);
     for await (const chunk of entry.body()) await writer.write(chunk);
-    return await this.#lease.commit(writer);
+    const blob = await this.#lease.commit(writer);
+    if (layer !== undefined) early.complete(layer, blob.digest);
+    return blob;
+  }
+
+  /** Most archives name blobs by their digests; one that is here is likely to be unpacked, too. */
+  #isKnown(path: string): boolean {
+    const digest = `sha256:${posix.basename(path)}`;
+    return isDigest(digest) && this.#content.has(digest);
   }
 
   #get(path: string): Exclude<Stored, { kind: 'link' }> {

@@ -89,6 +89,7 @@ export async function createImage(
     layers.push({
       diffId: digest,
       blob: { mediaType: mediaTypes.ociLayer, digest, size: sizeBytes },
+      isNew: true,
       ...(request.place === undefined ? {} : { place: request.place }),
     });
   }

@@ -12,6 +12,7 @@ import {
   type Digest,
 } from '../spec/index.ts';
 import type { ImageCatalog } from './catalog.ts';
+import { EarlyLayers } from './early-layers.ts';
 import type { LayerRecord } from './image-record.ts';
 import { badImage } from './image-config.ts';
 import type { ImageProgress } from './images.ts';
@@ -24,19 +25,30 @@ export type UnpackLayer = (
     source: string;
     directory: string;
     form: 'overlay' | 'merged';
+    /** Of a Growth, when the file is still being written. */
+    growth?: SharedArrayBuffer;
+    /** The file's digest is known to be right: that of a plain tar is not taken again. */
+    isVerified?: boolean;
   },
   options: { signal: AbortSignal },
-) => Promise<{
-  diffId: DiffId;
+) => Promise<UnpackedLayer>;
+
+export interface UnpackedLayer {
+  /** Undefined for a plain tar that `isVerified`. */
+  diffId: DiffId | undefined;
   /** Of the uncompressed tar. */
   archiveBytes: number;
-}>;
+  /** Of the files, as Docker counts them; undefined when they must be counted. */
+  sizeBytes?: number | undefined;
+}
 
 /** A layer as an image brings it. */
 export interface LayerSource {
   diffId: DiffId;
   /** Its blob is in the content store and held, at once or when it is `ready`. */
   blob: Descriptor;
+  /** The blob was written just now. */
+  isNew?: boolean;
   /** Waits for the blob. */
   ready?: (signal: AbortSignal) => Promise<void>;
   /** Moves the layer's files, in overlay form, into an empty directory; false when they cannot be moved. */
@@ -50,6 +62,8 @@ export interface LayersOptions {
   /** The layer is there. */
   onLayer?: (index: number) => void;
   signal?: AbortSignal;
+  /** What has been unpacked already. */
+  early?: Pick<EarlyLayers, 'take'>;
 }
 
 /** For layers that are not written to disk, or were there before. */
@@ -126,6 +140,7 @@ export class ImageLayers {
   ): Promise<LayerRecord> {
     const { blob, diffId } = layer;
     let tarSizeBytes: number | undefined;
+    let sizeBytes: number | undefined;
     while (!this.#snapshotter.hasLayer(chainId)) {
       const report = progressOf(layer, index, options);
       let filled = false;
@@ -137,10 +152,12 @@ export class ImageLayers {
             return;
           }
           report(0);
-          const source = this.#content.path(blob.digest);
-          const unpacked = await this.#unpack({ source, directory, form }, { signal: options.signal });
-          if (unpacked.diffId !== diffId) throw wrongDiffId(index, diffId, unpacked.diffId);
+          const early = form === 'overlay' ? await options.early?.take(blob.digest, directory) : undefined;
+          const unpacked = early ?? (await this.#unpackBlob(layer, { directory, form }, options.signal));
+          const actual = unpacked.diffId ?? blob.digest;
+          if (actual !== diffId) throw wrongDiffId(index, diffId, actual);
           tarSizeBytes = unpacked.archiveBytes;
+          if (form === 'overlay') sizeBytes = unpacked.sizeBytes;
           report(blob.size);
         });
       } catch (error) {
@@ -151,7 +168,17 @@ export class ImageLayers {
     // Unset too when another operation was filling the same layer from a blob of its own.
     tarSizeBytes ??= await this.#verify(index, layer, chainId);
     options.onLayer?.(index);
-    return { blob, tarSizeBytes, sizeBytes: await this.#snapshotter.layerSizeBytes(chainId) };
+    sizeBytes ??= await this.#snapshotter.layerSizeBytes(chainId);
+    return { blob, tarSizeBytes, sizeBytes };
+  }
+
+  async #unpackBlob(
+    { blob, isNew }: LayerSource,
+    to: { directory: string; form: 'overlay' | 'merged' },
+    signal: AbortSignal,
+  ): Promise<UnpackedLayer> {
+    const verified = isNew === undefined ? {} : { isVerified: isNew };
+    return await this.#unpack({ source: this.#content.path(blob.digest), ...to, ...verified }, { signal });
   }
 
   /** The layer is there, but this blob has not been unpacked: is it the same layer? Gives the tar's size. */
@@ -169,6 +196,11 @@ export class ImageLayers {
     const actual: Digest = `sha256:${hash.digest('hex')}`;
     if (actual !== diffId) throw wrongDiffId(index, diffId, actual);
     return sizeBytes;
+  }
+
+  /** For an archive that comes in. */
+  early(): EarlyLayers {
+    return new EarlyLayers(this.#snapshotter, this.#unpack);
   }
 
   /** The uncompressed tar of a layer. */

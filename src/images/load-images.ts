@@ -19,12 +19,14 @@ export async function loadImages(
   options: LoadOptions,
 ): Promise<{ ids: Digest[]; tags: string[] }> {
   await using lease = store.leases.open();
+  await using early = store.layers.early();
   const { signal, platforms = [], onProgress } = options;
   const { archiveLimits: limits } = store;
   const files = await ArchiveFiles.read(decompress(archive, { limits }), {
     content: store.content,
     lease,
     limits,
+    early,
     ...(signal === undefined ? {} : { signal }),
   });
   const isLayout = files.has('index.json');
@@ -37,7 +39,7 @@ export async function loadImages(
     : await readDockerArchive(files);
   const parents = preferLayout && isDocker ? await readParents(files) : new Map<Digest, string>();
   const prepared: PreparedImage[] = [];
-  for (const image of found) prepared.push(await store.prepare(lease, image, options));
+  for (const image of found) prepared.push(await store.prepare(lease, image, { ...options, early }));
   for (const { id, record } of prepared) record.parent = parents.get(id) ?? record.parent;
   linkParents(store, prepared);
   const moved = await store.commit(prepared);

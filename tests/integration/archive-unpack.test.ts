@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -21,6 +22,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import {
+  Growth,
   LayerUnpacker,
   packTree,
   readNames,
@@ -459,4 +461,46 @@ test('LayerUnpacker.unpack() stops when aborted, and goes on with the next job',
   assert.equal((await queued).entries, 1);
   assert.ok(!existsSync(target), 'nothing writes any more');
   await unpacker.close();
+});
+
+test('LayerUnpacker.unpack() follows files while they grow, without keeping others waiting', async () => {
+  const unpacker = new LayerUnpacker({ maxWorkers: 2 });
+  const whole = readFileSync(await pack([file('a', 'x'.repeat(10_000)), file('b', 'last')]));
+  for (const bytes of [whole, gzipSync(whole)]) {
+    const source = join(directory, `growing-${bytes.length}`);
+    writeFileSync(source, '');
+    const growth = new Growth();
+    const target = fresh();
+    const request = { form: 'overlay' as const, growth: growth.shared, isVerified: true };
+    const unpacked = unpacker.unpack({ source, directory: target, ...request });
+    const more = { ...request, growth: new Growth().shared };
+    await assert.rejects(unpacker.unpack({ source, directory: fresh(), ...more }), (error) =>
+      isKind(error, 'unavailable'),
+    );
+    const { entries } = await unpacker.unpack({
+      source: await pack([file('c')]),
+      directory: fresh(),
+      form: 'overlay',
+    });
+    assert.equal(entries, 1);
+    for (let at = 0; at < bytes.length; at += 3000) {
+      appendFileSync(source, bytes.subarray(at, at + 3000));
+      growth.reach(Math.min(at + 3000, bytes.length));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    growth.end();
+    const { diffId, archiveBytes } = await unpacked;
+    assert.deepEqual([diffId, archiveBytes], [bytes === whole ? undefined : digestOf(whole), whole.length]);
+    assert.equal(readFileSync(join(target, 'b'), 'utf8'), 'last');
+  }
+  await unpacker.close();
+});
+
+test('unpackLayer() tells the size of the files unless some take the place of others', async () => {
+  const link: TarSource = { path: 'link', type: 'symlink', mode: 0o777, linkPath: 'target' };
+  const sizeOf = async (members: TarSource[]): Promise<number | undefined> =>
+    (await unpackLayer({ source: await pack(members), directory: fresh(), form: 'overlay' }, syscall))
+      .sizeBytes;
+  assert.equal(await sizeOf([dir('d'), file('d/a', '12345'), link]), 11);
+  assert.equal(await sizeOf([file('a', '12345'), file('a', '1')]), undefined);
 });

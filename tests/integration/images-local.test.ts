@@ -221,3 +221,58 @@ test('Images.import() reads a file as a stream', options, async () => {
     assert.deepEqual(images.list(), []);
   });
 });
+
+test(
+  'Images.load() unpacks layers while the archive comes in, and keeps none that it does not name',
+  options,
+  async () => {
+    await using(async (stores) => {
+      const { images, snapshotter } = stores;
+      const large = (text: string): Promise<Buffer> =>
+        bytesOf(writeTar([file('large', '', { body: Buffer.alloc(3_000_000, text) })]));
+      const layers = [await large('one'), await large('two')];
+      const unnamed = [
+        file('unnamed', '', { body: await large('three') }),
+        file('no.tar', 'x'.repeat(2_000_000)),
+      ];
+      const { archive } = await archiveOf(
+        layers,
+        layers.map((layer) => digestOf(layer)),
+        'early:1',
+      );
+      const others = await bytesOf(writeTar(unnamed));
+      const end = archive.length - 1024 - 4096;
+      const seen: number[] = [];
+      const slowly = async function* (): AsyncGenerator<Uint8Array> {
+        yield others.subarray(0, -1024);
+        for (let at = 0; at < end; at += 500_000) {
+          yield archive.subarray(at, Math.min(at + 500_000, end));
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          seen.push(snapshotter.active().length);
+        }
+        yield archive.subarray(end);
+      };
+      await images.load(slowly(), {});
+      assert.ok((seen.at(-1) ?? 0) >= 2, `begun early: ${seen.join(' ')}`);
+      assert.deepEqual(snapshotter.active(), []);
+      const { chainId } = images.get('early:1');
+      const [top = '', bottom = ''] = snapshotter.layerDirectories(chainId ?? '');
+      for (const [directory, text] of [
+        [bottom, 'one'],
+        [top, 'two'],
+      ] as const) {
+        assert.ok(readFileSync(join(directory, 'large')).equals(Buffer.alloc(3_000_000, text)));
+      }
+      await images.remove('early:1', { force: false, prune: true, usedBy: () => [] });
+      assertEmpty(stores);
+      const broken = async function* (): AsyncGenerator<Uint8Array> {
+        yield archive.subarray(0, 2_000_000);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        throw new Error('gone');
+      };
+      await assert.rejects(images.load(broken(), {}), /gone/);
+      assert.deepEqual(snapshotter.active(), []);
+      assertEmpty(stores);
+    });
+  },
+);

@@ -75,8 +75,11 @@ export class TreeWriter implements TarHandler {
   /** Members so far. */
   entries = 0;
   #counted = 0;
-  /** Content of regular files, holes included: Docker's size of a layer. */
-  sizeBytes = 0;
+  /**
+   * Content of regular files, holes included, and targets of symlinks: Docker's size of a layer. Undefined when something
+   * was replaced.
+   */
+  sizeBytes: number | undefined = 0;
 
   constructor(location: Location, options: TreeWriterOptions, syscall: Syscall) {
     this.#location = location;
@@ -201,6 +204,7 @@ export class TreeWriter implements TarHandler {
         const target = header.linkPath.isWellFormed() ? header.linkPath : pathBytes(header.linkPath);
         if (target.length === 0) throw badArchive(`the symbolic link ${header.path} has no target`);
         this.#make(relative, path, false, () => symlinkSync(target, path));
+        this.#grow(Buffer.byteLength(target));
         this.#attributes.node(path, header);
         break;
       }
@@ -220,11 +224,15 @@ export class TreeWriter implements TarHandler {
     if (this.#options.form === 'merged') this.#made.add(relative);
   }
 
+  #grow(bytes: number): void {
+    if (this.sizeBytes !== undefined) this.sizeBytes += bytes;
+  }
+
   #regularFile(header: TarHeader, relative: string, path: HostPath): void {
     const mode = header.mode & 0o777;
     const fd = this.#make(relative, path, false, () => openSync(path, CREATE_FILE, mode));
     this.#file = { fd, path, header, createdMode: this.#inherits ? -1 : mode & ~this.#umask };
-    this.sizeBytes += header.sizeBytes;
+    this.#grow(header.sizeBytes);
     if (header.sparse !== null) ftruncateSync(fd, header.sizeBytes);
   }
 
@@ -302,6 +310,7 @@ export class TreeWriter implements TarHandler {
   }
 
   #remove(relative: string, path: HostPath, here: Stats): void {
+    this.sizeBytes = undefined;
     if (!here.isDirectory()) {
       unlinkSync(path);
       if (here.isSymbolicLink()) this.#parents.forget();

@@ -5,6 +5,7 @@ import type { DiffId, Digest } from '../../spec/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import { MAGIC_BYTES, decompress, detectCompression } from '../compression.ts';
 import { checkExpansion, type ExpansionLimits } from '../expansion.ts';
+import { Growth } from '../growth.ts';
 import { TarParser } from '../tar/parser.ts';
 import { ownedLocation } from './location.ts';
 import { TreeWriter, type TreeWriterOptions } from './tree-writer.ts';
@@ -21,6 +22,10 @@ export const MAX_ENTRIES = 10_000_000;
 export interface UnpackRequest extends Omit<TreeWriterOptions, 'maxEntries' | 'base'> {
   /** The file with the layer: plain, gzip, zstd (bzip2, xz where the programs are installed). */
   source: string;
+  /** Of a Growth, when the file is still being written. */
+  growth?: SharedArrayBuffer;
+  /** Who wrote the file takes its digest: that of a plain layer is not taken again. */
+  isVerified?: boolean;
   /** An existing, empty directory (holding the layers below for `merged`). */
   directory: string;
   /** Digest of the file's bytes, verified when given. */
@@ -31,10 +36,10 @@ export interface UnpackRequest extends Omit<TreeWriterOptions, 'maxEntries' | 'b
 }
 
 export interface UnpackResult {
-  /** sha256 of the uncompressed tar, with all that follows its end mark. */
-  diffId: DiffId;
-  /** Content of regular files: Docker's size of the layer. */
-  sizeBytes: number;
+  /** sha256 of the uncompressed tar, with all that follows its end mark; undefined for a plain one that `isVerified`. */
+  diffId: DiffId | undefined;
+  /** Content of files and targets of links, Docker's size of the layer; undefined when the archive takes some back. */
+  sizeBytes: number | undefined;
   /** Uncompressed bytes of the archive. */
   archiveBytes: number;
   entries: number;
@@ -62,17 +67,18 @@ export async function unpackLayer(request: UnpackRequest, syscall: Syscall): Pro
     syscall,
   );
   const parser = new TarParser(writer);
-  const hash = createHash('sha256');
-  const source = new LayerFile(request.source, request.digest !== undefined);
+  const source = new LayerFile(request);
+  const isPlain = detectCompression(source.peek()) === 'none';
+  const hash = isPlain && request.isVerified === true ? undefined : createHash('sha256');
   let bytes = 0;
   const take = (chunk: Buffer): void => {
     bytes += chunk.length;
     checkExpansion(limits, bytes, source.bytes);
-    hash.update(chunk);
+    hash?.update(chunk);
     parser.push(chunk);
   };
   try {
-    if (detectCompression(source.peek()) === 'none') {
+    if (isPlain) {
       for (let chunk = source.read(); chunk !== undefined; chunk = source.read()) take(chunk);
     } else {
       for await (const chunk of decompress(source.chunks(), { chunkBytes: INFLATED_BYTES, limits }))
@@ -84,7 +90,7 @@ export async function unpackLayer(request: UnpackRequest, syscall: Syscall): Pro
     const found = source.digest();
     if (request.digest !== undefined && found !== request.digest)
       throw mismatch('digest', request.digest, found);
-    const diffId = `sha256:${hash.digest('hex')}`;
+    const diffId: DiffId | undefined = hash === undefined ? undefined : `sha256:${hash.digest('hex')}`;
     if (request.diffId !== undefined && diffId !== request.diffId)
       throw mismatch('diffID', request.diffId, diffId);
     writer.finish();
@@ -111,14 +117,16 @@ function mismatch(what: string, expected: string, found: string | undefined): En
 /** A file read by blocking calls into one buffer that is used again, hashed on the way. */
 class LayerFile {
   readonly #fd: number;
+  readonly #growth: Growth | undefined;
   readonly #hash: Hash | undefined;
   #head: Buffer | undefined;
   /** Read so far. */
   bytes = 0;
 
-  constructor(path: string, hashed: boolean) {
-    this.#fd = openSync(path, 'r');
-    this.#hash = hashed ? createHash('sha256') : undefined;
+  constructor({ source, growth, digest }: UnpackRequest) {
+    this.#fd = openSync(source, 'r');
+    this.#growth = growth === undefined ? undefined : new Growth(growth);
+    this.#hash = digest === undefined ? undefined : createHash('sha256');
   }
 
   /** The next chunk, valid until the next call; undefined at the end. */
@@ -128,7 +136,8 @@ class LayerFile {
       this.#head = undefined;
       return head;
     }
-    const length = readSync(this.#fd, buffer, 0, buffer.length, null);
+    const there = (this.#growth?.beyond(this.bytes) ?? Infinity) - this.bytes;
+    const length = readSync(this.#fd, buffer, 0, Math.min(buffer.length, there), null);
     if (length === 0) return undefined;
     const chunk = buffer.subarray(0, length);
     this.bytes += length;

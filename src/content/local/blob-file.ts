@@ -13,6 +13,8 @@ const SYNC_BYTES = 16 * 1024 * 1024;
  */
 export class BlobFile {
   readonly handle: FileHandle;
+  readonly #onWritten: ((sizeBytes: number) => void) | undefined;
+  #writtenBytes = 0;
   #batch: Uint8Array[] = [];
   #batchBytes = 0;
   #unsyncedBytes = 0;
@@ -21,8 +23,10 @@ export class BlobFile {
   /** The kernel tells an error of the disk once only. */
   #syncFailure: unknown;
 
-  constructor(handle: FileHandle) {
+  /** @param onWritten told how much was appended and is in the file */
+  constructor(handle: FileHandle, onWritten?: (sizeBytes: number) => void) {
     this.handle = handle;
+    this.#onWritten = onWritten;
   }
 
   /** Waits for the batch before, not for these bytes. */
@@ -78,6 +82,8 @@ export class BlobFile {
   async #write(batch: Uint8Array[]): Promise<void> {
     for (let rest = batch; rest.length > 0;) {
       let { bytesWritten } = await this.handle.writev(rest);
+      this.#writtenBytes += bytesWritten;
+      this.#onWritten?.(this.#writtenBytes);
       let at = 0;
       for (let first = rest[at]; first !== undefined && bytesWritten >= first.length; first = rest[at]) {
         bytesWritten -= first.length;

@@ -5,13 +5,7 @@ import { basename, join } from 'node:path';
 import { EngineError } from '../../errors/index.ts';
 import { digestHex, parseDigest, type Digest } from '../../spec/index.ts';
 import { diskUsageBytes, fileDiskBytes } from '../../sys/index.ts';
-import {
-  BlobVerifier,
-  blobTooLarge,
-  maxBlobInMemoryBytes,
-  noSuchBlob,
-  type Expectation,
-} from '../verifier.ts';
+import { BlobVerifier, blobTooLarge, maxBlobInMemoryBytes, noSuchBlob } from '../verifier.ts';
 import type { BlobInfo, BlobWriter, ContentStore } from '../store.ts';
 import { BlobFile } from './blob-file.ts';
 
@@ -83,7 +77,7 @@ export class LocalContentStore implements ContentStore {
     return await writer.commit();
   }
 
-  async ingest(options: Expectation & { resume?: boolean; signal?: AbortSignal } = {}): Promise<BlobWriter> {
+  async ingest(options: IngestOptions = {}): Promise<BlobWriter> {
     options.signal?.throwIfAborted();
     const { expected, resume } = options;
     const resumable =
@@ -102,11 +96,7 @@ export class LocalContentStore implements ContentStore {
   }
 
   /** Reads again what is there, since the digest is taken over all bytes. */
-  async #resume(
-    path: string,
-    options: Expectation & { signal?: AbortSignal },
-    keep: boolean,
-  ): Promise<BlobWriter> {
+  async #resume(path: string, options: IngestOptions, keep: boolean): Promise<BlobWriter> {
     this.#busy.add(path);
     try {
       const file = await open(path, keep ? 'a+' : 'w+', 0o600);
@@ -124,12 +114,8 @@ export class LocalContentStore implements ContentStore {
     }
   }
 
-  #writer(
-    file: FileHandle,
-    temporary: string,
-    options: Expectation & { signal?: AbortSignal },
-  ): LocalBlobWriter {
-    return new LocalBlobWriter(new BlobFile(file), temporary, {
+  #writer(file: FileHandle, temporary: string, options: IngestOptions): LocalBlobWriter {
+    return new LocalBlobWriter(new BlobFile(file, options.onWritten), temporary, {
       destination: (digest) => this.#file(digest),
       verifier: new BlobVerifier(options),
       signal: options.signal,
@@ -194,6 +180,8 @@ export class LocalContentStore implements ContentStore {
   }
 }
 
+type IngestOptions = Exclude<Parameters<ContentStore['ingest']>[0], undefined>;
+
 interface WriterParts {
   destination: (digest: Digest) => string;
   verifier: BlobVerifier;
@@ -204,13 +192,13 @@ interface WriterParts {
 }
 
 class LocalBlobWriter implements BlobWriter {
-  readonly #temporary: string;
+  readonly path: string;
   readonly #parts: WriterParts;
   #file: BlobFile | undefined;
 
   constructor(file: BlobFile, temporary: string, parts: WriterParts) {
     this.#file = file;
-    this.#temporary = temporary;
+    this.path = temporary;
     this.#parts = parts;
   }
 
@@ -250,7 +238,7 @@ class LocalBlobWriter implements BlobWriter {
     const info = this.#parts.verifier.finish();
     const destination = this.#parts.destination(info.digest);
     if (!existsSync(destination)) {
-      await rename(this.#temporary, destination);
+      await rename(this.path, destination);
       this.#file = undefined;
       const synced = file.syncAndClose().catch(async (error: unknown) => {
         await rm(destination, { force: true });
@@ -272,7 +260,7 @@ class LocalBlobWriter implements BlobWriter {
     this.#file = undefined;
     try {
       await file.close();
-      await rm(this.#temporary, { force: true });
+      await rm(this.path, { force: true });
     } finally {
       this.#parts.onClose?.();
     }
