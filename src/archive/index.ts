@@ -8,6 +8,7 @@ export { checkExpansion, type ExpansionLimits } from './expansion.ts';
 export { Growth } from './growth.ts';
 export { gzip } from './gzip.ts';
 export { zstd } from './zstd.ts';
+export { LayoutWriter } from './layout-writer.ts';
 export { LayerUnpacker, type LayerUnpackerOptions } from './layer-unpacker.ts';
 export {
   MAX_ENTRIES,

@@ -5,6 +5,9 @@ import type { Digest, Ulimit } from '../spec/index.ts';
 import type { LintResults } from './dockerfile/lint/results.ts';
 import type { Outline, TargetList } from './dockerfile/outline.ts';
 import type { SolveStatus } from './progress/trace.ts';
+import type { CacheOption } from './remote-cache/options.ts';
+
+export type { CacheOption };
 
 /** One object of the version 1 stream, as `POST /build` sends it. */
 export interface BuildMessage extends Omit<ImageProgress, 'aux'> {
@@ -69,10 +72,15 @@ export interface BuildRequest {
   noCache?: boolean;
   /** Stages, by name, that are made anew. */
   noCacheFilter?: readonly string[];
-  /** Images, fetched when they are not here, whose inline cache is looked up besides what is known. */
-  cacheFrom?: readonly string[];
-  /** The image says by what its steps can be found again (`BUILDKIT_INLINE_CACHE=1`). */
-  inlineCache?: boolean;
+  /** Caches that are looked up besides what is known: of registries (also an image with an inline cache) and directories. */
+  cacheFrom?: readonly (string | CacheOption)[];
+  /** Where what the build knows is kept, for others to find it: registries, directories, the image itself. */
+  cacheTo?: readonly CacheOption[];
+  /**
+   * Takes a cache for a directory that is not on the engine's machine, as the tar of an OCI image layout. Without it directories
+   * are the engine's own.
+   */
+  receiveCache?: (directory: string, layout: AsyncIterable<Uint8Array>, signal: AbortSignal) => Promise<void>;
   /** Fetch base images even when they are here. */
   pull?: boolean;
   /** Show nothing but the image's id. */

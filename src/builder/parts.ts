@@ -3,6 +3,7 @@ import type { EventBus } from '../events/index.ts';
 import type { Images } from '../images/index.ts';
 import type { Networks } from '../network/index.ts';
 import type { Records } from '../records/index.ts';
+import type { Registries } from '../registry/index.ts';
 import type { ContainerRuntime } from '../runtime/index.ts';
 import type { Snapshotter } from '../snapshots/index.ts';
 import type {
@@ -40,6 +41,7 @@ export interface BuilderParts {
   snapshotter: Snapshotter;
   runtime: ContainerRuntime;
   networks: Networks;
+  registries: Pick<Registries, 'repository' | 'maxConcurrentUploads'>;
   events: EventBus;
   cgroups: Cgroups;
   syscall: Syscall;

@@ -249,6 +249,7 @@ async function compose(
       snapshotter,
       runtime,
       networks,
+      registries,
       events,
       cgroups,
       syscall,

@@ -99,7 +99,7 @@ async function writeImage(
 }
 
 /** Layers that came compressed stay as they came, unless another form is insisted on. */
-async function layerBlob(
+export async function layerBlob(
   store: ImageStore,
   lease: Lease,
   layer: LayerRecord,
@@ -120,7 +120,7 @@ const dockerTypes: Readonly<Record<string, string>> = {
   [mediaTypes.ociLayerGzip]: mediaTypes.dockerLayerGzip,
 };
 
-function dockerType({ mediaType }: Descriptor): string {
+export function dockerType({ mediaType }: Descriptor): string {
   const type = dockerTypes[mediaType] ?? mediaType;
   if (type === mediaTypes.ociLayerZstd) {
     throw badImage('Cannot write an image with zstd layers as a manifest of Docker: take OCI’s media types');

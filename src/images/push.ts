@@ -1,8 +1,10 @@
 import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { EngineError, isEngineError } from '../errors/index.ts';
 import {
-  Backoff,
   RegistryError,
+  sendUpload,
+  uploadBlob,
   type Registries,
   type RegistryCredentials,
   type Repository,
@@ -170,9 +172,9 @@ export class ImagePush {
     throw new EngineError('conflict', 'multiple matching manifests found but no specific platform requested');
   }
 
-  async #pushBlob(repository: Repository, { digest, size }: Descriptor, signal: AbortSignal): Promise<void> {
-    if (await repository.hasBlob(digest, signal)) return;
-    await this.#upload(repository, digest, size, signal, () => undefined);
+  async #pushBlob(repository: Repository, blob: Descriptor, signal: AbortSignal): Promise<void> {
+    if (await repository.hasBlob(blob.digest, signal)) return;
+    await this.#upload(repository, blob, signal);
   }
 
   /** Sees to it that the repository has an image's layers and configuration; gives its manifest. */
@@ -250,7 +252,7 @@ export class ImagePush {
       );
       let blob = stored;
       if (isPlain && !asStored) blob = await this.#uploadCompressed(repository, stored, signal, report);
-      else await this.#upload(repository, stored.digest, stored.size, signal, report);
+      else await this.#upload(repository, stored, signal, report);
       tell(progressOf(id, 'Pushed'));
       return remember(dockerLayer(blob, asStored));
     } finally {
@@ -260,22 +262,13 @@ export class ImagePush {
 
   async #upload(
     repository: Repository,
-    digest: Digest,
-    sizeBytes: number,
+    { digest, size: sizeBytes }: Descriptor,
     signal: AbortSignal,
-    report: (current: number) => void,
+    onProgress?: (current: number) => void,
   ): Promise<void> {
-    const open = (): ReturnType<typeof createReadStream> => {
-      const stream = createReadStream(this.#store.content.path(digest), { highWaterMark: 256 * 1024 });
-      let sent = 0;
-      stream.on('data', (chunk) => {
-        sent += chunk.length;
-        report(sent);
-      });
-      // The listener must not set the stream flowing before it is piped.
-      return stream.pause();
-    };
-    await this.#send(repository, signal, (to) => repository.upload(to, { digest, sizeBytes, open }, signal));
+    const path = this.#store.content.path(digest);
+    const open = (): Readable => createReadStream(path, { highWaterMark: 256 * 1024 });
+    await uploadBlob(repository, { digest, sizeBytes, open }, signal, onProgress);
   }
 
   /** As Docker does, without waiting for the digest: what is compressed is on its way already. */
@@ -287,21 +280,8 @@ export class ImagePush {
   ): Promise<Descriptor> {
     const layer = new CompressedLayer(this.#store.content.path(plain.digest), report);
     const blob = { open: () => layer.open(), digest: () => layer.descriptor.digest };
-    await this.#send(repository, signal, (to) => repository.uploadUnknown(to, blob, signal));
+    await sendUpload(repository, signal, (to) => repository.uploadUnknown(to, blob, signal));
     return layer.descriptor;
-  }
-
-  /** A broken upload begins again: few registries can go on with one. */
-  async #send(repository: Repository, signal: AbortSignal, send: (to: URL) => Promise<void>): Promise<void> {
-    const backoff = new Backoff(repository.retryOptions);
-    for (;;) {
-      try {
-        await send(await repository.beginUpload(signal));
-        return;
-      } catch (error) {
-        await backoff.failed(error, signal);
-      }
-    }
   }
 }
 

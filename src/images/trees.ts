@@ -1,9 +1,18 @@
 import { execFile } from 'node:child_process';
-import { chainIds, type ChainId, type DiffId, type Digest, type ImageConfig } from '../spec/index.ts';
+import type { BlobInfo, BlobWriter, ContentStore } from '../content/index.ts';
+import {
+  chainIds,
+  type ChainId,
+  type Descriptor,
+  type DiffId,
+  type Digest,
+  type ImageConfig,
+} from '../spec/index.ts';
+import { layerBlob } from './compose.ts';
 import type { LayerRecord } from './image-record.ts';
 import { createImage } from './create-image.ts';
 import type { ImageStore } from './image-store.ts';
-import type { Image } from './images.ts';
+import type { Image, ImageForm } from './images.ts';
 import type { LayerSource } from './layers.ts';
 
 /** Who holds the records that stand for trees; no id of a container looks like this. */
@@ -24,6 +33,26 @@ export interface Tree {
   layers: readonly TreeLayer[];
   /** Of the top layer; null for a tree without layers. */
   chainId: ChainId | null;
+}
+
+/** A layer that somebody else keeps. */
+export interface RemoteLayer {
+  diffId: DiffId;
+  blob: Descriptor;
+}
+
+/** Brings a blob to the content store, verified. */
+export type FetchLayer = (
+  blob: Descriptor,
+  to: { content: ContentStore; commit: (writer: BlobWriter) => Promise<BlobInfo>; signal: AbortSignal },
+) => Promise<void>;
+
+/** Layers as blobs for others, there until it is disposed. */
+export interface PackedLayers extends AsyncDisposable {
+  /** With OCI's media types. */
+  readonly blobs: ReadonlyMap<DiffId, Descriptor>;
+  /** The file of one. */
+  path(digest: Digest): string;
 }
 
 /** Layers to stack more on: a tree, or an image for the files of it. */
@@ -50,6 +79,13 @@ export interface Trees {
   }): Promise<Tree>;
   /** The layers `from` (index) and up of `upper` on top of those of `below`, without reading a file. */
   stack(below: LayerStack | null, upper: LayerStack, from?: number): Promise<Tree>;
+  /**
+   * A tree of layers that somebody else keeps, bottom first; those that are here, too, are not fetched.
+   * @throws {EngineError} `data-loss` and `invalid-parameter` for a layer that is not what it is said to be; nothing is kept
+   */
+  fetch(layers: readonly RemoteLayer[], fetch: FetchLayer, signal: AbortSignal): Promise<Tree>;
+  /** The layers of trees in the form that others get them; the same bytes each time. */
+  pack(trees: readonly Tree[], form: ImageForm, signal: AbortSignal): Promise<PackedLayers>;
   /** An image of a tree's layers. The config's `rootfs` is made here. */
   image(tree: LayerStack | null, config: ImageConfig): Promise<Image>;
   /** Drops trees; unknown ids are no error. */
@@ -129,6 +165,52 @@ export class LocalTrees implements Trees {
     return await this.#make([...lower, ...moved.slice(from)]);
   }
 
+  async fetch(layers: readonly RemoteLayer[], fetch: FetchLayer, signal: AbortSignal): Promise<Tree> {
+    const { catalog, content, leases } = this.#store;
+    await using lease = leases.open();
+    const chain = chainIds(layers.map(({ diffId }) => diffId));
+    const fetched = new Map<Digest, Promise<void>>();
+    const commit = (writer: BlobWriter): Promise<BlobInfo> => lease.commit(writer);
+    const sources: LayerSource[] = [];
+    for (const [index, { diffId, blob }] of layers.entries()) {
+      const here = catalog.layer(chain[index] ?? diffId)?.blob ?? blob;
+      await lease.hold({ kind: 'blob', digest: here.digest });
+      if (content.has(here.digest)) {
+        sources.push({ diffId, blob: here });
+        continue;
+      }
+      const ready = async (stop: AbortSignal): Promise<void> => {
+        const known = fetched.get(blob.digest) ?? fetch(blob, { content, commit, signal: stop });
+        fetched.set(blob.digest, known);
+        await known;
+      };
+      sources.push({ diffId, blob, ready });
+    }
+    return await this.#make(sources, signal);
+  }
+
+  async pack(trees: readonly Tree[], form: ImageForm, signal: AbortSignal): Promise<PackedLayers> {
+    const { catalog, content, leases } = this.#store;
+    await using stack = new AsyncDisposableStack();
+    const lease = stack.use(leases.open());
+    const blobs = new Map<DiffId, Descriptor>();
+    for (const { id, layers } of trees) {
+      const records = catalog.record(id)?.layers ?? [];
+      for (const [index, { diffId }] of layers.entries()) {
+        const record = records[index];
+        if (record === undefined || blobs.has(diffId)) continue;
+        await lease.hold({ kind: 'blob', digest: record.blob.digest });
+        blobs.set(diffId, await layerBlob(this.#store, lease, record, form, signal));
+      }
+    }
+    const held = stack.move();
+    return {
+      blobs,
+      path: (digest) => content.path(digest),
+      [Symbol.asyncDispose]: () => held.disposeAsync(),
+    };
+  }
+
   async image(tree: LayerStack | null, config: ImageConfig): Promise<Image> {
     const parent = tree === null ? null : this.#store.catalog.view(tree.id);
     const id = await createImage(this.#store, { parent, layer: null, config, hasNoParent: true });
@@ -164,13 +246,14 @@ export class LocalTrees implements Trees {
       );
   }
 
-  async #make(layers: readonly LayerSource[]): Promise<Tree> {
+  async #make(layers: readonly LayerSource[], signal?: AbortSignal): Promise<Tree> {
     const id = await createImage(this.#store, {
       parent: null,
       layer: null,
       layers,
       config: treeConfig(),
       heldBy: [treeHolder],
+      ...(signal === undefined ? {} : { signal }),
     });
     return this.#known(id);
   }

@@ -35,7 +35,7 @@ before(async () => {
   session = new BuildSession(
     services,
     {},
-    { directory: root, locals: new Map(), signal: new AbortController().signal },
+    { directory: root, sentDirectory: root, locals: new Map(), signal: new AbortController().signal },
   );
   const files = ['a', 'b'].map((path) => ({
     path,

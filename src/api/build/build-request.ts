@@ -1,4 +1,4 @@
-import type { BuildLimits, BuildRequest, NamedContext } from '../../builder/index.ts';
+import type { BuildLimits, BuildRequest, CacheOption, NamedContext } from '../../builder/index.ts';
 import { EngineError } from '../../errors/index.ts';
 import { parseCredentials, type RegistryCredentials } from '../../registry/index.ts';
 import type { Ulimit } from '../../spec/index.ts';
@@ -48,7 +48,8 @@ export const extendedBuildQuery = {
   rewritetimestamp: flag,
   /** Names of stages. */
   nocachefilter: texts,
-  inlinecache: flag,
+  /** JSON: where what the build knows is kept, as BuildKit's options with `type` among them. */
+  cacheto: text,
   /** `check`, `outline` or `targets`: that is answered, and nothing is built. */
   call: text,
 };
@@ -85,13 +86,22 @@ export function buildRequest(query: QueryValues<typeof buildQuery>): BuildReques
 export function extendedRequest(query: QueryValues<typeof extendedBuildQuery>): BuildRequest {
   const contexts = json(query.contexts, 'contexts', isLabels) ?? {};
   return {
-    ...buildRequest(query),
+    ...buildRequest({ ...query, cachefrom: '' }),
     hasParts: query.parts,
     rewriteTimestamps: query.rewritetimestamp,
     noCacheFilter: query.nocachefilter,
-    inlineCache: query.inlinecache,
+    cacheFrom: (json(query.cachefrom, 'cachefrom', isCaches) ?? []).map(sentCache),
+    cacheTo: json(query.cacheto, 'cacheto', isOptions) ?? [],
     namedContexts: new Map(Object.entries(contexts).map(([name, value]) => [name, namedContext(value)])),
   };
+}
+
+/** Directories are the client's: it sends what is in them. */
+function sentCache(given: string | CacheOption): string | CacheOption {
+  if (typeof given === 'string' || given.type !== 'local' || /^sent:\d{1,4}$/.test(given['src'] ?? '')) {
+    return given;
+  }
+  throw new EngineError('invalid-parameter', 'local cache importer requires session');
 }
 
 function namedContext(value: string): NamedContext {
@@ -155,6 +165,14 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}
+
+function isOptions(value: unknown): value is CacheOption[] {
+  return Array.isArray(value) && value.every((item) => isLabels(item) && typeof item['type'] === 'string');
+}
+
+function isCaches(value: unknown): value is (string | CacheOption)[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string' || isOptions([item]));
 }
 
 function isArgs(value: unknown): value is Record<string, string | null> {

@@ -17,13 +17,17 @@ import { buildCacheRoutes } from './build-cache.ts';
 import { sendStream } from './archive.ts';
 import { writeHijackHead } from './container-streams.ts';
 
-const sessionBody = struct<{ Secrets: Record<string, string> | null; Agents: string[] | null }>(
-  'BuildSession',
-  {
-    Secrets: map(string()),
-    Agents: list(string()),
-  },
-);
+interface SessionBody {
+  Secrets: Record<string, string> | null;
+  Agents: string[] | null;
+  Caches: string[] | null;
+}
+
+const sessionBody = struct<SessionBody>('BuildSession', {
+  Secrets: map(string()),
+  Agents: list(string()),
+  Caches: list(string()),
+});
 
 /** Building: Docker's classic protocol, and ours with what that has no word for. The answer is a stream. */
 export function buildRoutes(builder: Builder): Route[] {
@@ -38,7 +42,22 @@ export function buildRoutes(builder: Builder): Route[] {
         const secrets = Object.entries(body.Secrets ?? {}).map(
           ([id, content]) => [id, Buffer.from(content, 'base64')] as const,
         );
-        exchange.json(200, { Ticket: sessions.open(new Map(secrets), body.Agents ?? []) });
+        const { Agents, Caches } = body;
+        const lent = { secrets: new Map(secrets), agents: Agents ?? [], caches: Caches ?? [] };
+        exchange.json(200, { Ticket: sessions.open(lent) });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/coracle/build/cache',
+      operation: '(BuildCache)',
+      query: { ticket: text, id: text },
+      async handle(exchange, query) {
+        const door = sessions.cache(query.ticket, query.id);
+        const given = await door.receive((layout) =>
+          sendStream(exchange, layout, 'application/x-tar', false),
+        );
+        if (!given) exchange.empty(204);
       },
     }),
     route({
@@ -84,7 +103,7 @@ export function buildRoutes(builder: Builder): Route[] {
       path: '/build',
       operation: 'ImageBuild',
       coverage: 'partial',
-      note: 'version 1 (no BuildKit); `outputs` is refused, `cachefrom` takes images with an inline cache',
+      note: 'version 1 (no BuildKit); `outputs` is refused, `cachefrom` takes caches of registries',
       query: buildQuery,
       handle(exchange, query) {
         refuseUnsupported(query);
@@ -115,6 +134,10 @@ async function build(
 ): Promise<void> {
   const ticket = exchange.request.headers['x-coracle-build-session'];
   using loan = sessions.take(Array.isArray(ticket) ? ticket[0] : ticket);
+  for (const { type, dest = '' } of request.cacheTo ?? []) {
+    if (type !== 'local' || loan.caches.has(dest)) continue;
+    throw new EngineError('invalid-parameter', 'local cache exporter requires session');
+  }
   const output = new ProgressStream(exchange);
   await output.run(async () => {
     try {
@@ -123,6 +146,7 @@ async function build(
         context: exchange.body,
         secrets: loan.secrets,
         ssh: loan.ssh,
+        receiveCache: (...cache) => loan.receiveCache(...cache),
         credentials: registryConfig(exchange.request.headers['x-registry-config']),
         signal: exchange.signal,
         onMessage: (message) => output.write(message),

@@ -10,9 +10,11 @@ import { listTargets, outlineOf } from '../dockerfile/outline.ts';
 import { parsePlatform, planBuild, platformArguments, type BuildPlan } from '../graph/plan.ts';
 import type { StageState } from '../graph/stage.ts';
 import type { BuildTrace } from '../progress/trace.ts';
+import { exportCaches } from '../remote-cache/export-cache.ts';
+import { importCache } from '../remote-cache/import-cache.ts';
+import { cacheExports, cacheImport } from '../remote-cache/options.ts';
 import { BaseImages } from './base-images.ts';
 import { finishImage } from './finish-image.ts';
-import { inlineCache } from './inline-cache.ts';
 import { lintBuild } from './lint-build.ts';
 import { BuildSession, type BuildServices } from './session.ts';
 import { ShownSteps } from './shown-steps.ts';
@@ -38,6 +40,7 @@ export class BuildRun {
     const { trace } = options;
     const session = new BuildSession(services, request, {
       ...options,
+      sentDirectory: context.sentDirectory,
       locals: new Map([[CONTEXT, context.directory]]),
     });
     this.session = session;
@@ -78,6 +81,8 @@ export class BuildRun {
     const { session } = this;
     const { file, plan, shown } = this.#build;
     for (const warning of file.warnings) session.say(`\u001b[91m${warning}\u001b[0m`);
+    // So that nothing is built for an export that there is not.
+    cacheExports(session.request.cacheTo);
     shown.announce(file, plan);
     try {
       await this.#import();
@@ -89,6 +94,7 @@ export class BuildRun {
         throw new EngineError('internal', 'No image was generated. Is your Dockerfile empty?');
       }
       const image = await finishImage(session, target);
+      await exportCaches(session, this.#build.trace, target);
       shown.reveal();
       session.request.onMessage?.({ aux: { ID: image.id } });
       this.#warnOfUnusedArgs();
@@ -146,18 +152,26 @@ export class BuildRun {
     return report;
   }
 
-  /** Looks what the images bring that the build was told of. One that is not to be had is no error: there is less known. */
+  /** Looks what other caches know. One that is not to be had is no error: there is less known. */
   async #import(): Promise<void> {
     const { session } = this;
-    for (const name of session.request.cacheFrom ?? []) {
-      try {
-        const image = await this.#build.images.find(name, undefined);
-        for (const [key, step] of inlineCache(image)) session.imported.set(key, step);
-      } catch (error) {
-        session.signal.throwIfAborted();
-        session.say(`[Warning] Cannot use ${name} as a cache: ${errorMessage(error)}\n`);
-      }
-    }
+    const { trace, platform } = this.#build;
+    const caches = (session.request.cacheFrom ?? []).map(cacheImport);
+    const found = await Promise.all(
+      caches.map(async (cache) => {
+        try {
+          const name = `importing cache manifest from ${cache.name}`;
+          return await trace.during(name, () => importCache(session, cache, platform));
+        } catch (error) {
+          session.signal.throwIfAborted();
+          session.say(`[Warning] Cannot use ${cache.name} as a cache: ${errorMessage(error)}\n`);
+          return [];
+        }
+      }),
+    );
+    // What was named first counts.
+    for (const [key, step] of found.toReversed().flatMap((steps) => [...steps]))
+      session.imported.set(key, step);
   }
 
   #warnOfUnusedArgs(): void {

@@ -4,7 +4,8 @@ import type { Image, LayerStack } from '../../images/index.ts';
 import type { ImageConfig } from '../../spec/index.ts';
 import type { BuildRequest } from '../builder.ts';
 import { notAfter } from '../context/image-files.ts';
-import { withInlineCache, withoutInlineCache } from './inline-cache.ts';
+import { withInlineCache, withoutInlineCache } from '../remote-cache/inline-cache.ts';
+import { exportsInline } from '../remote-cache/options.ts';
 import type { BuildSession } from './session.ts';
 import type { ReportedStage } from './stage-report.ts';
 
@@ -38,7 +39,7 @@ export async function finishImage(session: BuildSession, stage: ReportedStage): 
     const diffIds = stack === null ? [] : trees.layersOf(stack);
     const image = await trees.image(
       stack,
-      exportsInline(request) ? withInlineCache(config, diffIds, session.steps) : config,
+      hasInlineCache(request) ? withInlineCache(config, diffIds, session.steps) : config,
     );
     return request.squash === true ? await squashed(session, stage, image, epochSeconds, made) : image;
   } finally {
@@ -60,9 +61,9 @@ function configOf({ state, history }: ReportedStage, epochSeconds: number | unde
 }
 
 /** Whether the image says by what its layers can be found again. */
-function exportsInline({ inlineCache, buildArgs }: BuildRequest): boolean {
+function hasInlineCache({ cacheTo, buildArgs }: BuildRequest): boolean {
   const asked = buildArgs?.['BUILDKIT_INLINE_CACHE'];
-  return inlineCache === true || ['1', 'true'].includes((asked ?? '').toLowerCase());
+  return exportsInline(cacheTo) || ['1', 'true'].includes((asked ?? '').toLowerCase());
 }
 
 /** The same layers above the base, with no time later than the moment. */

@@ -6,10 +6,11 @@ import type { BuildRequest } from '../builder.ts';
 import type { Vertex } from '../graph/operation.ts';
 import type { Result } from '../ops/prepared.ts';
 import { viewTree, type TreeView } from '../ops/tree-view.ts';
+import { realPathIn } from '../ops/real-path.ts';
 import type { CacheMounts } from '../ops/cache-mounts.ts';
 import type { BuilderOptions, BuilderParts } from '../parts.ts';
 import type { BuildCache, CacheRecord } from './cache.ts';
-import type { ImportedStep } from './inline-cache.ts';
+import type { ImportedStep } from '../remote-cache/import-cache.ts';
 import type { JobOutput } from './jobs.ts';
 import type { Solver } from './solver.ts';
 
@@ -42,9 +43,10 @@ export class BuildSession {
   readonly results = new Map<Vertex, Promise<Result>>();
   /** Steps of this build, by key, whether made or known. */
   readonly steps = new Map<string, { tree: Tree; record: CacheRecord }>();
-  /** What other images bring, by key. */
+  /** What caches elsewhere know, by key. */
   readonly imported = new Map<string, ImportedStep>();
   readonly #directory: string;
+  readonly #sentDirectory: string;
   readonly #locals: Map<string, string>;
   readonly #views = new Map<string, TreeView>();
   readonly #failure = new AbortController();
@@ -57,11 +59,18 @@ export class BuildSession {
   constructor(
     services: BuildServices,
     request: BuildRequest,
-    options: { directory: string; locals: ReadonlyMap<string, string>; signal: AbortSignal },
+    options: {
+      directory: string;
+      /** See BuildContext. */
+      sentDirectory: string;
+      locals: ReadonlyMap<string, string>;
+      signal: AbortSignal;
+    },
   ) {
     this.services = services;
     this.request = request;
     this.#directory = options.directory;
+    this.#sentDirectory = options.sentDirectory;
     this.#locals = new Map(options.locals);
     this.signal = AbortSignal.any([options.signal, this.#failure.signal]);
   }
@@ -84,6 +93,13 @@ export class BuildSession {
 
   addLocal(name: string, directory: string): void {
     this.#locals.set(name, directory);
+  }
+
+  /** Where a cache is that the request names by a directory: among what was sent along, or on this machine. */
+  cacheDirectory(given: string): string {
+    const sent = /^sent:(\d{1,4})$/.exec(given)?.[1];
+    if (sent === undefined) return given;
+    return `${this.#sentDirectory}/${realPathIn(this.#sentDirectory, `caches/${sent}`)}`;
   }
 
   /** Where the files of a tree can be read as long as the session is open. */

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { TAR_END } from '../../archive/index.ts';
-import { EngineError } from '../../errors/index.ts';
+import { EngineError, errorMessage } from '../../errors/index.ts';
 import type { Images, Tree } from '../../images/index.ts';
 import { digestOfTexts } from '../context/build-context.ts';
 import type { Vertex } from '../graph/operation.ts';
@@ -146,11 +146,19 @@ export class Solver {
     return { ...made, key, isCached: false };
   }
 
-  /** Takes over what an image that the build was told of brings for a step that is not known here. */
+  /** Takes over what a cache that the build was told of knows of a step that is not known here. */
   async #import(session: BuildSession, key: string): Promise<void> {
     const step = session.imported.get(key);
     if (step === undefined || this.#cache.has(key)) return;
-    const tree = await this.#images.trees.keep(step.image, step.layers);
+    let tree: Tree;
+    try {
+      tree = await step.tree(session.signal);
+    } catch (error) {
+      session.signal.throwIfAborted();
+      session.imported.delete(key);
+      session.say(`[Warning] Cannot use ${step.from} as a cache: ${errorMessage(error)}\n`);
+      return;
+    }
     setImmediate(this.#cache.pin(tree.id));
     this.#cache.put(key, { treeId: tree.id, ...step.record });
   }

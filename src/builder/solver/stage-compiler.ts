@@ -183,9 +183,8 @@ export class StageCompiler {
       }
       case 'workdir': {
         const path = nextWorkingDirectory(state.config, state.expand(instruction.value));
-        const owner = state.config.User ?? '';
         const vertex: Vertex = {
-          operation: { kind: 'file', action: { kind: 'mkdir', path, owner } },
+          operation: { kind: 'file', action: { kind: 'mkdir', path } },
           inputs: [state.vertex],
           ignoresCache: state.ignoresCache,
           name,

@@ -3,6 +3,7 @@ import { basename, isAbsolute, join, relative, resolve } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { packDirectories, type ExtraFile, type PackedDirectory } from '../context.ts';
 import { dockerfileIn } from '../build.ts';
+import type { SentCache } from './caches.ts';
 import { namedContexts } from './named-contexts.ts';
 import type { Cli } from '../cli.ts';
 
@@ -25,7 +26,7 @@ export interface ContextSource {
  */
 export async function contextSource(
   cli: Cli,
-  given: { path: string; file: string; contexts: readonly string[] },
+  given: { path: string; file: string; contexts: readonly string[]; caches: readonly SentCache[] },
   classic: boolean,
 ): Promise<ContextSource> {
   const { path, file } = given;
@@ -35,6 +36,9 @@ export async function contextSource(
     dockerfile: 'Dockerfile',
     prefix: `${PARTS}/contexts/${index}/`,
   }));
+  for (const [index, cache] of given.caches.entries()) {
+    parts.push({ ...cache, dockerfile: '', prefix: `${PARTS}/caches/${index}/` });
+  }
   const hasNamed = Object.keys(named.names).length > 0;
   if (classic && hasNamed) throw new Error('this engine does not know --build-context');
   const more = hasNamed ? { contexts: JSON.stringify(named.names) } : {};

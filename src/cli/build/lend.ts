@@ -4,11 +4,14 @@ import type { Duplex } from 'node:stream';
 import type { ApiClient } from '../../client/index.ts';
 import type { Cli } from '../cli.ts';
 import { parseCsv } from '../opts/csv.ts';
+import { receiveCache } from './caches.ts';
 
 /** What we let a build use for its time. */
 export interface Lent extends Disposable {
   /** For the request of the build. */
   headers: Record<string, string>;
+  /** Resolves when the caches that the build gives are in their directories; once it has ended. */
+  received(): Promise<void>;
 }
 
 /**
@@ -18,20 +21,27 @@ export interface Lent extends Disposable {
  */
 export async function lend(
   cli: Cli,
-  given: { secrets: readonly string[]; ssh: readonly string[] },
+  given: { secrets: readonly string[]; ssh: readonly string[]; caches: ReadonlyMap<string, string> },
 ): Promise<Lent> {
   const secrets = Object.fromEntries(given.secrets.map((text) => readSecret(cli, text)));
   const agents = new Map(await Promise.all(given.ssh.map((text) => agentOf(cli, text))));
-  if (given.secrets.length === 0 && agents.size === 0)
-    return { headers: {}, [Symbol.dispose]: () => undefined };
+  if (given.secrets.length === 0 && agents.size === 0 && given.caches.size === 0) {
+    return { headers: {}, received: async () => undefined, [Symbol.dispose]: () => undefined };
+  }
   const client = await cli.client();
   const { Ticket } = await client.post<{ Ticket: string }>('/coracle/build/session', {
-    json: { Secrets: secrets, Agents: [...agents.keys()] },
+    json: { Secrets: secrets, Agents: [...agents.keys()], Caches: [...given.caches.keys()] },
   });
   const forwards: Forward[] = [];
   for (const [id, agent] of agents) forwards.push(await Forward.open(client, Ticket, id, agent));
+  const receiving = [...given.caches].map(([id, directory]) =>
+    receiveCache(client, { ticket: Ticket, id }, directory),
+  );
+  // Told by received(), or not of interest since the build has failed.
+  for (const cache of receiving) cache.catch(() => undefined);
   return {
     headers: { 'X-Coracle-Build-Session': Ticket },
+    received: async () => void (await Promise.all(receiving)),
     [Symbol.dispose]() {
       for (const forward of forwards) forward.close();
     },

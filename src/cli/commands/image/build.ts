@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { ensureBases } from '../../base-image.ts';
 import { parseCall, showAnswer } from '../../build/answer.ts';
+import { parseCaches } from '../../build/caches.ts';
 import { contextSource } from '../../build/context-source.ts';
 import { lend } from '../../build/lend.ts';
 import {
@@ -44,12 +45,14 @@ export const build: Command = {
     list('attest', 'Attestations; only those that are disabled are taken'),
     list('build-arg', 'Give an ARG of the Dockerfile a value', { parse: parseEnv }),
     list('build-context', 'Further contexts (name=directory, URL, docker-image://…, oci-layout://…)'),
-    list('cache-from', 'Images whose inline cache is used too (NAME or type=registry,ref=NAME)', {
+    list('cache-from', 'Caches that are used too (NAME, type=registry,ref=NAME or type=local,src=DIR)', {
       typeName: 'stringArray',
     }),
-    list('cache-to', 'Where to keep what the build knows (type=inline: in the image)', {
-      typeName: 'stringArray',
-    }),
+    list(
+      'cache-to',
+      'Where to keep what the build knows (type=registry,ref=NAME; local,dest=DIR; inline), mode=min or max',
+      { typeName: 'stringArray' },
+    ),
     text('call', 'Ask instead of building: check, outline or targets (check,format=json)', {
       initial: 'build',
     }),
@@ -129,12 +132,23 @@ export const build: Command = {
     if (platforms.length > 1 && flags.args[0] === '-') {
       throw new Error('a context from standard input can be built for one platform alone');
     }
+    const caches = parseCaches(cli, { from: flags.list('cache-from'), to: flags.list('cache-to') }, classic);
+    if (platforms.length > 1 && caches.cacheto !== undefined) {
+      throw new Error(
+        '--cache-to keeps what the build for one platform knows: build for one after the other',
+      );
+    }
     const tags = flags.list('tag');
     const images: BuiltImage[] = [];
     for (const platform of platforms.length === 0 ? [''] : platforms) {
       const source = await contextSource(
         cli,
-        { path: flags.args[0] ?? '', file: flags.text('file'), contexts: flags.list('build-context') },
+        {
+          path: flags.args[0] ?? '',
+          file: flags.text('file'),
+          contexts: flags.list('build-context'),
+          caches: caches.sent,
+        },
         classic,
       );
       if (source.dockerfileText !== undefined && !flags.bool('pull'))
@@ -142,6 +156,8 @@ export const build: Command = {
       const given = {
         ...query(flags),
         ...source.query,
+        cachefrom: caches.cachefrom,
+        cacheto: caches.cacheto,
         t: outputs.length === 0 ? tags : [],
         buildargs: buildArgs(cli, flags),
         rewritetimestamp: outputs.some((output) => isOn(output, 'rewrite-timestamp')) ? 1 : undefined,
@@ -152,7 +168,11 @@ export const build: Command = {
       if (classic && call !== undefined) throw new Error('this engine answers no --call');
       if (classic) id = await requestBuild(cli, { query: given, body }, 1, quiet);
       else {
-        using lent = await lend(cli, { secrets: flags.list('secret'), ssh: flags.list('ssh') });
+        using lent = await lend(cli, {
+          secrets: flags.list('secret'),
+          ssh: flags.list('ssh'),
+          caches: call === undefined ? caches.received : new Map(),
+        });
         const progress = new BuildProgress(cli, quiet ? 'quiet' : mode);
         const request = { query: { ...given, call: call?.method }, body, headers: lent.headers };
         const sent = await sendBuild(cli, request, progress);
@@ -160,6 +180,7 @@ export const build: Command = {
           showAnswer(cli, call, sent.answer);
           return;
         }
+        await lent.received();
         ({ id } = sent);
       }
       images.push({ id, platform: platforms.length > 1 ? platform : '' });
@@ -236,7 +257,6 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
     });
   const labels = pairs('label').map(([name, value]) => [name, value ?? '']);
   const ulimits = flags.list<unknown>('ulimit');
-  const sources = flags.list('cache-from').map(cacheSource);
   return {
     extrahosts: flags.list('add-host'),
     nocache: flag('no-cache'),
@@ -258,35 +278,6 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
     isolation: given('isolation'),
     target: given('target'),
     labels: labels.length === 0 ? undefined : JSON.stringify(Object.fromEntries(labels)),
-    cachefrom: sources.length === 0 ? undefined : JSON.stringify(sources),
-    inlinecache: inlineCache(flags.list('cache-to')) ? 1 : undefined,
     ulimits: ulimits.length === 0 ? undefined : JSON.stringify(ulimits),
   };
-}
-
-/** `NAME` or `type=registry,ref=NAME`: the image. */
-function cacheSource(value: string): string {
-  const fields = cacheFields(value);
-  if (fields === undefined) return value;
-  const type = fields.get('type');
-  const image = fields.get('ref');
-  if (type === 'registry' && image !== undefined) return image;
-  throw new Error(
-    `--cache-from ${value}: this engine reads the inline cache of images (NAME or type=registry,ref=NAME)`,
-  );
-}
-
-function inlineCache(values: readonly string[]): boolean {
-  for (const value of values) {
-    if (value === 'inline' || cacheFields(value)?.get('type') === 'inline') continue;
-    throw new Error(`--cache-to ${value}: this engine keeps the cache in the image (type=inline)`);
-  }
-  return values.length > 0;
-}
-
-/** Undefined for what has no fields. */
-function cacheFields(value: string): Map<string, string> | undefined {
-  if (!value.includes('=')) return undefined;
-  const pairs = value.split(',').map((field) => field.split('=', 2) as [string, string]);
-  return new Map(pairs);
 }
