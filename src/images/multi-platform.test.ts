@@ -245,16 +245,17 @@ test('Images.pull() takes the best that the machine can run', async () => {
   await using registry = await TestRegistry.start();
   using registries = new Registries({ retry: { attempts: 1 } });
   const variants = ['v4', 'v1', 'v2', 'v3'];
-  const manifests = await Promise.all(
+  const images = await Promise.all(
     variants.map(async (variant) => {
-      const platform = { ...amd64, variant };
       const layer = gzipSync(await tarOf({ variant }));
-      const { digest, size } = registry.addImage('levels', '', [layer], platform);
-      return { mediaType: mediaTypes.ociManifest, digest, size, platform };
+      return registry.addImage('levels', '', [layer], { architecture: 'amd64', variant });
     }),
   );
-  const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests };
-  registry.addManifest('levels', 'latest', index, mediaTypes.ociIndex);
+  registry.addIndex(
+    'levels',
+    'latest',
+    images.map(({ entry }) => entry),
+  );
   for (const [machine, expected] of [
     [amd64, 'v1'],
     [{ ...amd64, variant: 'v2' }, 'v2'],
@@ -263,7 +264,7 @@ test('Images.pull() takes the best that the machine can run', async () => {
     using engine = await testImages(registries, 'overlay2', machine);
     const name = `${registry.domain}/levels`;
     await engine.images.pull(name, {});
-    const manifest = manifests.find(({ platform }) => platform.variant === expected);
+    const manifest = images[variants.indexOf(expected)];
     assert.equal(engine.images.get(name).manifest?.digest, manifest?.digest);
     // A better one does not run here, a lesser one is not taken by default.
     await engine.images.pull(name, { platform: { ...amd64, variant: 'v4' } });

@@ -151,35 +151,15 @@ test('Images.pull() chooses the platform and keeps the index whole', async () =>
     { architecture: 'arm', variant: 'v7' },
     { architecture: 'arm64', variant: 'v8' },
   ];
-  const type = 'application/vnd.oci.image.index.v1+json';
-  const images = platforms.map((platform) => ({
-    platform,
-    ...registry.addImage('multi', '', [randomBytes(100)], platform),
-  }));
-  const index = registry.addManifest(
-    'multi',
-    'latest',
-    {
-      schemaVersion: 2,
-      mediaType: type,
-      manifests: [
-        {
-          mediaType: 'application/vnd.oci.image.manifest.v1+json',
-          digest: sha256(Buffer.from('attestation')),
-          size: 11,
-          platform: { os: 'unknown', architecture: 'unknown' },
-          annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
-        },
-        ...images.map(({ digest, size, platform }) => ({
-          mediaType: 'application/vnd.oci.image.manifest.v1+json',
-          digest,
-          size,
-          platform: { os: 'linux', ...platform },
-        })),
-      ],
-    },
-    type,
-  );
+  const images = platforms.map((platform) => registry.addImage('multi', '', [randomBytes(100)], platform));
+  const attestation = {
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    digest: sha256(Buffer.from('attestation')),
+    size: 11,
+    platform: { os: 'unknown', architecture: 'unknown' },
+    annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
+  };
+  const index = registry.addIndex('multi', 'latest', [attestation, ...images.map(({ entry }) => entry)]);
   for (const [asked, at] of [
     [{ os: 'linux', architecture: 'arm' }, 2],
     [{ os: 'linux', architecture: 'arm', variant: 'v6' }, 1],

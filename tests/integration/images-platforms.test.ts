@@ -60,12 +60,10 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
     registry = await TestRegistry.start();
     daemon = await TestDaemon.start();
     const manifestType = 'application/vnd.oci.image.manifest.v1+json';
-    const images = ['amd64', 'arm64', 's390x'].map((architecture) => ({
-      architecture,
-      ...registry.addImage('multi', '', [tar(architecture)], { architecture }),
-    }));
+    const images = ['amd64', 'arm64', 's390x'].map((architecture) =>
+      registry.addImage('multi', '', [tar(architecture)], { architecture }),
+    );
     ids = images.map(({ configDigest }) => configDigest);
-    const type = 'application/vnd.oci.image.index.v1+json';
     const attestation = {
       mediaType: manifestType,
       digest: `sha256:${'a'.repeat(64)}`,
@@ -76,9 +74,6 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
         'vnd.docker.reference.digest': images[0]?.digest,
       },
     };
-    const manifests = images.map(({ architecture, digest, size }) => {
-      return { mediaType: manifestType, digest, size, platform: { os: 'linux', architecture } };
-    });
     const stated = registry.addManifest(
       'multi',
       '',
@@ -105,8 +100,8 @@ describe('images for several platforms', { skip: process.getuid?.() !== 0 }, () 
       size: stated.size,
       annotations: { ...attestation.annotations, 'vnd.docker.reference.digest': images[1]?.digest },
     };
-    const body = { schemaVersion: 2, mediaType: type, manifests: [...manifests, attestation, present] };
-    index = registry.addManifest('multi', 'latest', body, type).digest;
+    const entries = images.map(({ entry }) => entry);
+    index = registry.addIndex('multi', 'latest', [...entries, attestation, present]).digest;
     name = `${registry.domain}/multi`;
     for (const platform of ['linux/amd64', 'linux/arm64']) {
       const query = `fromImage=${name}&tag=latest&platform=${platform}`;

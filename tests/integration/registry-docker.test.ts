@@ -11,7 +11,9 @@ import { after, before, describe, test } from 'node:test';
 import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 import { DockerRegistry, missingPrograms, registryUser } from '../fixtures/docker-registry.ts';
-import { TestRegistry, sha256, type Fault } from '../fixtures/registry.ts';
+import { FaultProxy } from '../fixtures/fault-proxy.ts';
+import { layerTar, uploadImage } from '../fixtures/registry-upload.ts';
+import { TestRegistry, sha256 } from '../fixtures/registry.ts';
 
 const missing = missingPrograms('docker', 'docker-registry', 'skopeo', 'openssl');
 const reason = missing === undefined ? '' : ` (skipped: ${missing})`;
@@ -211,35 +213,21 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
   test('an index for two platforms is pulled by platform, and goes back unchanged', async () => {
     login();
     await using source = await TestRegistry.start();
-    const type = 'application/vnd.oci.image.index.v1+json';
-    const images = ['amd64', 'arm64'].map((architecture) => ({
-      architecture,
-      ...source.addImage('multi', '', [emptyTar(architecture)], { architecture }),
-    }));
-    const index = source.addManifest(
+    const images = await twoPlatforms(source, 'multi');
+    const index = source.addIndex(
       'multi',
       'latest',
-      {
-        schemaVersion: 2,
-        mediaType: type,
-        manifests: images.map(({ architecture, digest, size }) => ({
-          mediaType: 'application/vnd.oci.image.manifest.v1+json',
-          digest,
-          size,
-          platform: { os: 'linux', architecture },
-        })),
-      },
-      type,
+      images.map(({ entry }) => entry),
     );
     // Not as the other calls: the source is served by this very process.
     const argv = ['copy', '--all', ...copy.slice(0, 2), ...copy.slice(4), `docker://${source.domain}/multi`];
     await promisify(execFile)('skopeo', [...argv, remote('multi:latest')], { timeout: 60_000 });
-    for (const { architecture, configDigest } of images) {
+    for (const [at, architecture] of ['amd64', 'arm64'].entries()) {
       const output = works(['pull', '--platform', `linux/${architecture}`, `${registry.domain}/multi`]);
       assert.ok(output.includes(`Digest: ${index.digest}`));
       const platform = ['--platform', `linux/${architecture}`];
       const id = works(['image', 'inspect', ...platform, '-f', '{{.Id}}', `${registry.domain}/multi`]);
-      assert.equal(id.trim(), configDigest);
+      assert.equal(id.trim(), images[at]?.configDigest);
     }
     works(['tag', `${registry.domain}/multi`, `${registry.domain}/back/multi:1`]);
     assert.equal(digestIn(works(['push', `${registry.domain}/back/multi:1`])), index.digest);
@@ -252,15 +240,12 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
   test('an index for two platforms goes from an OCI layout to the registry, and by save and load, unchanged', async () => {
     login();
     await using source = await TestRegistry.start();
-    const type = 'application/vnd.oci.image.index.v1+json';
-    const manifests = ['amd64', 'arm64'].map((architecture) => {
-      const { digest, size } = source.addImage('two', '', [emptyTar(`${architecture} layer`)], {
-        architecture,
-      });
-      const platform = { os: 'linux', architecture };
-      return { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size, platform };
-    });
-    const index = source.addManifest('two', 'latest', { schemaVersion: 2, mediaType: type, manifests }, type);
+    const images = await twoPlatforms(source, 'two');
+    const index = source.addIndex(
+      'two',
+      'latest',
+      images.map(({ entry }) => entry),
+    );
     const layout = join(config, 'layout');
     const argv = ['copy', '--all', '--src-tls-verify=false', `docker://${source.domain}/two`];
     await promisify(execFile)('skopeo', [...argv, `oci:${layout}:${registry.domain}/loaded/two:1`], {
@@ -280,129 +265,90 @@ describe(`docker-registry with TLS and htpasswd${reason}`, { skip: missing !== u
     works(['load', '-i', archive]);
     assert.equal(pushed(), index.digest);
     const alone = works(['push', '--platform', 'linux/arm64', target]);
-    assert.equal(digestIn(alone), manifests[1]?.digest);
+    assert.equal(digestIn(alone), images[1]?.digest);
     works(['rmi', target]);
   });
 });
 
-const noDocker = missingPrograms('docker');
+const noRegistry = missingPrograms('docker-registry');
+const layerBytes = 8_000_000;
 
 describe(
-  `an engine killed while it pulls${noDocker === undefined ? '' : ` (skipped: ${noDocker})`}`,
-  {
-    skip: noDocker !== undefined,
-  },
+  `a pull that ends early${noRegistry === undefined ? '' : ` (skipped: ${noRegistry})`}`,
+  { skip: noRegistry !== undefined },
   () => {
-    test('fetches only the missing bytes when it pulls again', async () => {
-      await using registry = await TestRegistry.start();
-      const daemon = await TestDaemon.start();
-      try {
-        const layer = Buffer.concat([tarFile('data', randomBytes(3_000_000)), Buffer.alloc(1024)]);
-        const image = registry.addImage('app', 'latest', [layer]);
-        const [digest = ''] = image.layerDigests;
-        const size = registry.blobs.get(digest)?.length ?? 0;
-        registry.fault = ({ path }) =>
-          path.includes(digest) ? { kind: 'slow', chunkBytes: 100_000, pauseMs: 30 } : undefined;
-        const pull = (): Promise<unknown> =>
-          daemon.call('POST', `/images/create?fromImage=${registry.domain}/app&tag=latest`);
-        const first = pull().catch(() => undefined);
-        const ingest = join(daemon.dataRoot, 'content/ingest');
-        await until(() => readdirSync(ingest).some((name) => name.startsWith('part-')));
-        await new Promise((resolve) => setTimeout(resolve, 400));
+    let registry: DockerRegistry;
+    let proxy: FaultProxy;
+    let daemon: TestDaemon;
+    let image: Awaited<ReturnType<typeof uploadImage>>;
+    let isSlow = false;
+    const parts = (): string[] => readdirSync(join(daemon.dataRoot, 'content/ingest'));
+    const partBytes = (): number => {
+      const [part] = parts().filter((name) => name.startsWith('part-'));
+      return part === undefined ? 0 : statSync(join(daemon.dataRoot, 'content/ingest', part)).size;
+    };
+    const left = (): string[] =>
+      ['content/blobs/sha256', 'content/ingest', 'overlay2/layers']
+        .map((path) => join(daemon.dataRoot, path))
+        .filter((path) => existsSync(path))
+        .flatMap((path) => readdirSync(path));
+    const path = (): string => `/images/create?fromImage=${proxy.domain}/app&tag=1`;
+
+    before(async () => {
+      registry = await DockerRegistry.start({ isSecure: false });
+      proxy = await FaultProxy.start(`http://${registry.domain}`);
+      daemon = await TestDaemon.start();
+      image = await uploadImage(proxy.domain, 'app', [await layerTar('data', randomBytes(layerBytes))]);
+      proxy.fault = ({ path: asked }) =>
+        isSlow && asked.includes(image.layers[0] ?? '')
+          ? { kind: 'slow', chunkBytes: 200_000, pauseMs: 20 }
+          : undefined;
+    });
+    after(async () => {
+      await daemon?.dispose();
+      await proxy?.[Symbol.asyncDispose]();
+      await registry?.dispose();
+    });
+
+    for (const share of [0.2, 0.5, 0.8]) {
+      test(`by the engine's death at ${share * 100} % of the layer: the next one fetches only the missing bytes`, async () => {
+        isSlow = true;
+        const first = daemon.call('POST', path()).catch(() => undefined);
+        await until(() => partBytes() >= layerBytes * share);
         await daemon.crash();
         await first;
+        const kept = partBytes();
+        isSlow = false;
         await daemon.start();
-        registry.fault = () => undefined;
-        const before = registry.seen.length;
-        registry.sentBlobBytes = 0;
-        await pull();
-        const asked = registry.seen.slice(before).find(({ path }) => path.includes(digest));
-        const start = Number(/^bytes=(\d+)-$/.exec(asked?.headers.range ?? '')?.[1]);
-        assert.ok(start > 100_000 && start < size, `asked for ${asked?.headers.range} of ${size}`);
-        const config = registry.blobs.get(image.configDigest)?.length ?? 0;
-        assert.equal(registry.sentBlobBytes, size - start + config, 'nothing came twice');
+        proxy.blobBytes = 0;
+        const before = proxy.seen.length;
+        await daemon.call('POST', path());
+        const asked = proxy.seen.slice(before).find(({ path: one }) => one.includes(image.layers[0] ?? ''));
+        assert.equal(asked?.headers.range, `bytes=${kept}-`);
+        const stored = (digest: string): number =>
+          statSync(join(daemon.dataRoot, 'content/blobs/sha256', digest.slice(7))).size;
+        const whole = stored(image.layers[0] ?? '');
+        assert.ok(kept < whole, `${kept} of ${whole}`);
+        assert.equal(proxy.blobBytes, whole - kept + stored(image.config), 'nothing came twice');
         const listed = await daemon.call('GET', '/images/json');
-        assert.equal((listed.body as { Id: string }[])[0]?.Id, image.configDigest);
-        assert.deepEqual(readdirSync(ingest), []);
-      } finally {
-        await daemon.dispose();
-      }
+        assert.equal((listed.body as { Id: string }[])[0]?.Id, image.config);
+        assert.deepEqual(parts(), []);
+        await daemon.call('DELETE', `/images/${image.config}?force=1`);
+        assert.deepEqual(left(), []);
+      });
+    }
+
+    test('by the client, which goes away: nothing is left behind', async () => {
+      isSlow = true;
+      const sent = request({ socketPath: daemon.socket, method: 'POST', path: path() });
+      sent.on('error', () => undefined).end();
+      await until(() => partBytes() > 0);
+      sent.destroy();
+      await until(() => left().length === 0);
+      assert.deepEqual((await daemon.call('GET', '/images/json')).body, []);
     });
   },
 );
-
-describe('a registry that fails', () => {
-  let daemon: TestDaemon;
-  const left = (): string[] =>
-    ['content/blobs/sha256', 'content/ingest', 'overlay2/layers']
-      .map((path) => join(daemon.dataRoot, path))
-      .filter((path) => existsSync(path))
-      .flatMap((path) => readdirSync(path));
-  const pull = async (registry: TestRegistry): Promise<string> =>
-    (await daemon.call('POST', `/images/create?fromImage=${registry.domain}/app&tag=latest`)).text;
-  const images = async (): Promise<{ Id: string }[]> =>
-    (await daemon.call('GET', '/images/json')).body as { Id: string }[];
-  const layer = (): Buffer => Buffer.concat([tarFile('data', randomBytes(200_000)), Buffer.alloc(1024)]);
-
-  before(async () => {
-    daemon = await TestDaemon.start();
-  });
-  after(() => daemon?.dispose());
-
-  test('a connection dropped at each tenth of a layer is gone on with', async () => {
-    for (let tenth = 0; tenth < 10; tenth += 1) {
-      await using registry = await TestRegistry.start();
-      const image = registry.addImage('app', 'latest', [layer(), layer()]);
-      const dropped = new Set<string>();
-      registry.fault = ({ path }) => {
-        if (!image.layerDigests.some((digest) => path.includes(digest)) || dropped.has(path))
-          return undefined;
-        dropped.add(path);
-        return { kind: 'drop', afterBytes: 20_000 * tenth };
-      };
-      assert.match(await pull(registry), /Downloaded newer image/);
-      assert.equal(dropped.size, 2);
-      assert.deepEqual(
-        (await images()).map(({ Id }) => Id),
-        [image.configDigest],
-      );
-      await daemon.call('DELETE', `/images/${image.configDigest}?force=1`);
-      assert.deepEqual(left(), []);
-    }
-  });
-
-  test('what stays wrong is an error, and nothing is left behind', async () => {
-    for (const [fault, text] of [
-      [{ kind: 'corrupt', atByte: 50_000 }, /filesystem layer verification failed/],
-      [{ kind: 'longer', bytes: 1 }, /filesystem layer verification failed/],
-      [{ kind: 'status', status: 404, body: '{"errors":[{"code":"BLOB_UNKNOWN"}]}' }, /blob unknown/],
-      [{ kind: 'status', status: 401 }, /unauthorized: authentication required/],
-    ] as [Fault, RegExp][]) {
-      await using registry = await TestRegistry.start();
-      const image = registry.addImage('app', 'latest', [layer(), layer()]);
-      registry.fault = ({ path }) => (path.includes(image.layerDigests[1] ?? '') ? fault : undefined);
-      assert.match(await pull(registry), text);
-      assert.deepEqual(await images(), []);
-      assert.deepEqual(left(), []);
-    }
-  });
-
-  test('a client that goes away ends its pull', async () => {
-    await using registry = await TestRegistry.start();
-    const image = registry.addImage('app', 'latest', [layer()]);
-    registry.fault = ({ path }) =>
-      path.includes(image.layerDigests[0] ?? '')
-        ? { kind: 'slow', chunkBytes: 1000, pauseMs: 50 }
-        : undefined;
-    const path = `/images/create?fromImage=${registry.domain}/app&tag=latest`;
-    const sent = request({ socketPath: daemon.socket, method: 'POST', path });
-    sent.on('error', () => undefined).end();
-    await until(() => left().some((name) => name.startsWith('part-')));
-    sent.destroy();
-    await until(() => left().length === 0);
-    assert.deepEqual(await images(), []);
-  });
-});
 
 async function until(condition: () => boolean): Promise<void> {
   for (let tries = 0; !condition(); tries += 1) {
@@ -411,23 +357,12 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-function emptyTar(content: string): Buffer {
-  return Buffer.concat([tarFile('which', Buffer.from(content)), Buffer.alloc(1024)]);
-}
-
-/** One file of a ustar archive, without the archive's end. */
-function tarFile(name: string, content: Buffer): Buffer {
-  const header = Buffer.alloc(512);
-  header.write(name, 0);
-  header.write('0000644\0', 100);
-  header.write('0000000\0', 108);
-  header.write('0000000\0', 116);
-  header.write(`${content.length.toString(8).padStart(11, '0')}\0`, 124);
-  header.write('00000000000\0', 136);
-  header.write('        ', 148);
-  header.write('0', 156);
-  header.write('ustar\0' + '00', 257);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-  return Buffer.concat([header, content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
+function twoPlatforms(source: TestRegistry, name: string): Promise<ReturnType<TestRegistry['addImage']>[]> {
+  return Promise.all(
+    ['amd64', 'arm64'].map(async (architecture) =>
+      source.addImage(name, '', [await layerTar('which', Buffer.from(`${name} ${architecture}`))], {
+        architecture,
+      }),
+    ),
+  );
 }

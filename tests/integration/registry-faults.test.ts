@@ -7,18 +7,17 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { gzipSync } from 'node:zlib';
-import { LayerUnpacker, writeTar } from '../../src/archive/index.ts';
+import { LayerUnpacker } from '../../src/archive/index.ts';
 import { Registries } from '../../src/registry/index.ts';
 import { DockerRegistry, missingPrograms, registryUser } from '../fixtures/docker-registry.ts';
 import { FaultProxy } from '../fixtures/fault-proxy.ts';
 import type { Fault } from '../fixtures/faults.ts';
-import { TestRegistry, sha256 } from '../fixtures/registry.ts';
+import { layerTar, registryAuthorization, uploadImage } from '../fixtures/registry-upload.ts';
+import { TestRegistry } from '../fixtures/registry.ts';
 import { openTestImages, type ImageStores } from './images-stores.ts';
 
 const missing = missingPrograms('docker-registry', 'openssl');
 const reason = missing === undefined ? '' : ` (skipped: ${missing})`;
-const authorization = `Basic ${Buffer.from(`${registryUser.username}:${registryUser.password}`).toString('base64')}`;
 const layerBytes = 200_000;
 const once = 1;
 
@@ -102,7 +101,7 @@ describe(`a registry behind a proxy that spoils answers${reason}`, { skip: missi
   let stores: ImageStores;
   let digests: Record<Part, string>;
   let common: Buffer;
-  let image: Awaited<ReturnType<typeof addImage>>;
+  let image: Awaited<ReturnType<typeof uploadImage>>;
   let clean: string[];
 
   before(async () => {
@@ -124,10 +123,10 @@ describe(`a registry behind a proxy that spoils answers${reason}`, { skip: missi
     undo.defer(() => stores.snapshotter.close());
     // An image that is there already, and shares a layer with the one of the tests.
     common = await layer('common');
-    await addImage('kept', [common]);
+    await uploadImage(proxy.domain, 'kept', [common]);
     await pull('kept');
     clean = left();
-    image = await addImage('app', [common, await layer('own')]);
+    image = await uploadImage(proxy.domain, 'app', [common, await layer('own')]);
     digests = { manifest: '/manifests/', config: image.config, layer: image.layers[1] ?? '' };
   });
   after(() => undo.disposeAsync());
@@ -146,47 +145,6 @@ describe(`a registry behind a proxy that spoils answers${reason}`, { skip: missi
     const options = { force: true, prune: true, usedBy: () => [] };
     await stores.images.remove(`${proxy.domain}/${name}:1`, options);
   }
-  async function send(method: string, path: string, body: Buffer, type: string): Promise<Response> {
-    const response = await fetch(new URL(path, `http://${proxy.domain}/`), {
-      method,
-      headers: { Authorization: authorization, 'Content-Type': type },
-      body: new Uint8Array(body),
-    });
-    assert.ok(
-      response.ok,
-      `${method} ${path}: ${response.status} ${response.ok ? '' : await response.text()}`,
-    );
-    return response;
-  }
-  async function addBlob(name: string, bytes: Buffer): Promise<{ digest: string; size: number }> {
-    const begun = await send('POST', `/v2/${name}/blobs/uploads/`, Buffer.alloc(0), '');
-    const url = new URL(begun.headers.get('location') ?? '');
-    url.searchParams.set('digest', sha256(bytes));
-    await send('PUT', url.pathname + url.search, bytes, 'application/octet-stream');
-    return { digest: sha256(bytes), size: bytes.length };
-  }
-  async function addImage(
-    name: string,
-    layers: readonly Buffer[],
-    says: { config?: object; layer?: object } = {},
-  ): Promise<{ config: string; layers: string[] }> {
-    const diffIds = layers.map((bytes) => sha256(bytes));
-    const rootfs = { type: 'layers', diff_ids: diffIds };
-    const configBytes = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs, name }));
-    const config = await addBlob(name, configBytes);
-    const blobs = await Promise.all(layers.map((bytes) => addBlob(name, gzipSync(bytes, { level: 1 }))));
-    const type = (kind: string): string => `application/vnd.oci.image.${kind}`;
-    const manifest = {
-      schemaVersion: 2,
-      mediaType: type('manifest.v1+json'),
-      config: { mediaType: type('config.v1+json'), ...config, ...says.config },
-      layers: blobs.map((blob) => ({ mediaType: type('layer.v1.tar+gzip'), ...blob, ...says.layer })),
-    };
-    const bytes = Buffer.from(JSON.stringify(manifest));
-    await send('PUT', `/v2/${name}/manifests/1`, bytes, manifest.mediaType);
-    return { config: config.digest, layers: blobs.map(({ digest }) => digest) };
-  }
-
   for (const [part, fault, times, result] of table) {
     const { kind, ...numbers } = fault;
     const detail = kind === 'status' ? (fault as { status: number }).status : JSON.stringify(numbers);
@@ -223,7 +181,7 @@ describe(`a registry behind a proxy that spoils answers${reason}`, { skip: missi
       { config: { size: 10 } },
       { config: { size: 2 ** 52 } },
     ]) {
-      await addImage('sizes', [await layer('sizes')], says).catch(() => undefined);
+      await uploadImage(proxy.domain, 'sizes', [await layer('sizes')], says).catch(() => undefined);
       await assert.rejects(
         pull('sizes'),
         /verification failed|EOF|longer than|too large|not a count|not found/,
@@ -254,7 +212,7 @@ describe(`a registry behind a proxy that spoils answers${reason}`, { skip: missi
     for (const path of [digests.layer, digests.config]) {
       const bytes = await (
         await fetch(`http://${proxy.domain}/v2/app/blobs/${path}`, {
-          headers: { Authorization: authorization },
+          headers: { Authorization: registryAuthorization },
         })
       ).bytes();
       other.addBlob(bytes);
@@ -267,7 +225,7 @@ describe(`a registry behind a proxy that spoils answers${reason}`, { skip: missi
     assert.equal(other.seen.length, 2);
     for (const { headers } of other.seen) assert.equal(headers.authorization, undefined);
     const asked = proxy.seen.filter(({ path }) => path.includes(digests.layer));
-    assert.ok(asked.some(({ headers }) => headers.authorization === authorization));
+    assert.ok(asked.some(({ headers }) => headers.authorization === registryAuthorization));
     await remove('app');
     assert.deepEqual(left(), clean);
     // The other host's bytes count no more than the registry's own.
@@ -294,7 +252,6 @@ describe(`a registry behind a proxy that spoils answers${reason}`, { skip: missi
   });
 });
 
-async function layer(name: string): Promise<Buffer> {
-  const body = randomBytes(layerBytes);
-  return Buffer.concat(await Array.fromAsync(writeTar([{ path: name, type: 'file', mode: 0o644, body }])));
+function layer(name: string): Promise<Buffer> {
+  return layerTar(name, randomBytes(layerBytes));
 }
