@@ -150,8 +150,10 @@ export class Transport implements Disposable {
         sent.destroy();
         signal?.throwIfAborted();
         const code = (error as NodeJS.ErrnoException).code ?? '';
-        // The server closed a kept connection just as it was used again.
-        if (sent.reusedSocket && attempt === 0 && (code === 'ECONNRESET' || code === 'EPIPE')) continue;
+        // The server closed a kept connection just as it was used again. It may have heard an upload all the same, which
+        // then must be begun anew.
+        const isIdle = sent.reusedSocket && (code === 'ECONNRESET' || code === 'EPIPE');
+        if (isIdle && attempt === 0 && (method === 'GET' || method === 'HEAD')) continue;
         throw this.#failed(request, connectionText(error, url), code, error);
       } finally {
         clearTimeout(connecting);
