@@ -79,7 +79,7 @@ export async function disconnectNetwork(
     }
     const updateFiles = entry.running ? watchNetworkFiles(table, entry) : undefined;
     if (entry.running && settings.EndpointID !== '') {
-      networks.detach(entry.id, name);
+      await networks.detach(entry.id, name);
       publishNetwork(table, entry, 'disconnect', name, settings.NetworkID);
     }
     delete record.networks[name];

@@ -257,7 +257,7 @@ export class BridgeNetworks implements Networks {
     try {
       this.#table.saveEndpoint(record);
     } catch (error) {
-      this.#unplumb(record);
+      void this.#unplumb(record).catch((left: unknown) => this.#note(errorMessage(left)));
       throw error;
     }
     this.#bridges.admit(record);
@@ -273,7 +273,7 @@ export class BridgeNetworks implements Networks {
     checkEndpoint(network, network?.name ?? nameOrId, settings);
   }
 
-  detach(containerId: string, network: string): void {
+  async detach(containerId: string, network: string): Promise<void> {
     const record = this.#table.find(network);
     const endpoint = this.#table.endpoint(containerId, record.id);
     if (endpoint === undefined) {
@@ -283,7 +283,7 @@ export class BridgeNetworks implements Networks {
       );
     }
     this.#bridges.dismiss(endpoint);
-    this.#unplumb(endpoint);
+    await this.#unplumb(endpoint);
     this.#table.removeEndpoint(endpoint);
     if (endpoint.isGateway !== true && endpoint.isGateway6 !== true) return;
     this.#attachments.chooseGateways(containerId);
@@ -298,10 +298,10 @@ export class BridgeNetworks implements Networks {
     this.#bridges.relink(before, endpoint);
   }
 
-  #unplumb(endpoint: EndpointRecord): void {
+  async #unplumb(endpoint: EndpointRecord): Promise<void> {
     const plumbed = plumbingOf(endpoint);
     const path = this.#sandboxes.get(endpoint.containerId)?.path ?? '';
-    if (plumbed !== undefined) this.#linked(endpoint.networkId)?.disconnect(plumbed, path);
+    if (plumbed !== undefined) await this.#linked(endpoint.networkId)?.disconnect(plumbed, path);
   }
 
   #hasGateway(containerId: string): boolean {

@@ -54,8 +54,8 @@ export interface LinkedNetwork {
    * @throws {EngineError} `unavailable` when a subnet is full; SyscallError; nothing is left then.
    */
   connect(request: ConnectRequest): LinkedEndpoint;
-  /** Takes the endpoint out of a sandbox that lives on. Deleting a link waits for the kernel: some 20 ms. */
-  disconnect(plumbing: Plumbing, sandboxPath: string): void;
+  /** Takes the endpoint out of a sandbox that lives on. */
+  disconnect(plumbing: Plumbing, sandboxPath: string): Promise<void>;
   /** For a sandbox that is about to go with all that is in it. */
   abandon(plumbing: Plumbing, sandboxPath: string): void;
   /** Where the default route leads for an endpoint with these addresses; by family, absent: nowhere. */

@@ -76,7 +76,7 @@ export interface Networks {
    * @throws {EngineError} `invalid-parameter` "invalid endpoint settings: …"
    */
   checkEndpoint(network: string, settings: Partial<EndpointSettings>): void;
-  detach(containerId: string, network: string): void;
+  detach(containerId: string, network: string): Promise<void>;
   /** The links of an endpoint are these from now on. No error when there is no such endpoint. */
   changeLinks(containerId: string, network: string, links: readonly ContainerLinkPorts[]): void;
   /**

@@ -54,6 +54,8 @@ export interface Netlink {
   ): void;
   /** No error when it is gone. Waits for the kernel: some 20 ms. */
   deleteLink(name: string): void;
+  /** The same while the program goes on: another thread waits. Not inside of inNamespace(). */
+  deleteLinkAside(name: string): Promise<void>;
   setLink(
     name: string,
     change: {

@@ -122,3 +122,27 @@ test('Netlink.redirectPort() writes the table that nft(8) would, again and again
     rmSync(directory, { recursive: true });
   }
 });
+
+test('Netlink.deleteLinkAside() lets the program go on meanwhile', { skip }, async () => {
+  const syscall = linuxSyscall();
+  const directory = mkdtempSync(join(tmpdir(), 'coracle-netlink-'));
+  const path = join(directory, 'inside');
+  const netlink = createNetlink(syscall);
+  const name = `cot${process.pid.toString(36)}`;
+  try {
+    syscall.createNetworkNamespace(path);
+    netlink.createBridge(name);
+    netlink.createVeth({ name: `${name}p`, bridge: name, peerName: 'eth0', peerNamespace: path });
+    const deleted = netlink.deleteLinkAside(`${name}p`).then(() => 'deleted');
+    const turn = new Promise((resolve) => setImmediate(resolve, 'a turn of the event loop'));
+    assert.equal(await Promise.race([deleted, turn]), 'a turn of the event loop');
+    await deleted;
+    assert.equal(netlink.linkIndex(`${name}p`), undefined);
+    await netlink.deleteLinkAside(`${name}p`);
+  } finally {
+    netlink.deleteLink(name);
+    netlink.close();
+    syscall.removeNetworkNamespace(path);
+    rmSync(directory, { recursive: true });
+  }
+});

@@ -210,11 +210,8 @@ function insideTests(directory: string): void {
     const atC = await listen(networks.sandbox('c')?.path);
     assert.equal(await ask(there, '172.18.0.2', atC.port), '172.18.0.3');
     atC.server.close();
-    networks.detach('c', 'bridge');
-    assert.throws(
-      () => networks.detach('c', 'bridge'),
-      (error) => isKind(error, 'not-found'),
-    );
+    await networks.detach('c', 'bridge');
+    await assert.rejects(networks.detach('c', 'bridge'), (error) => isKind(error, 'not-found'));
     for (const id of ['a', 'b', 'c']) networks.removeSandbox(id);
     await networks.close();
     assert.deepEqual(bridges(), []);

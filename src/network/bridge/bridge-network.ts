@@ -81,8 +81,8 @@ export class BridgeNetwork implements LinkedNetwork {
     }
   }
 
-  disconnect(plumbing: Plumbing): void {
-    if (plumbing.hostInterface !== undefined) this.#netlink.deleteLink(plumbing.hostInterface);
+  async disconnect(plumbing: Plumbing): Promise<void> {
+    if (plumbing.hostInterface !== undefined) await this.#netlink.deleteLinkAside(plumbing.hostInterface);
     this.addresses.release(plumbing.addresses);
   }
 
@@ -96,11 +96,11 @@ export class BridgeNetwork implements LinkedNetwork {
         for (const address of plumbing.addresses)
           inside.removeAddress(plumbing.interface, this.addresses.withPrefix(address));
       });
-      this.addresses.release(plumbing.addresses);
     } catch {
       // The namespace is gone, or the container renamed or took away its link.
-      this.disconnect(plumbing);
+      if (plumbing.hostInterface !== undefined) this.#netlink.deleteLink(plumbing.hostInterface);
     }
+    this.addresses.release(plumbing.addresses);
   }
 
   defaultRoutes(given: GivenAddresses): DefaultRoutes {

@@ -130,7 +130,7 @@ export class Bridges {
   async close(): Promise<void> {
     for (const [networkId, { record }] of this.#open) {
       if (this.#table.endpointsOf({ id: networkId }).length > 0) continue;
-      this.#removeLink(networkId, record.name);
+      await this.#removeLink(networkId, record.name);
       await Promise.all([this.#firewall.remove(record.name), this.#foreign.close(record.name)]);
       this.#open.delete(networkId);
     }
@@ -285,14 +285,14 @@ export class Bridges {
     this.#ruleCounts.delete(id);
     this.#table.remove(id);
     if (bridge === undefined) return;
-    this.#removeLink(id, bridge.name);
+    await this.#removeLink(id, bridge.name);
     await Promise.all([this.#firewall.remove(bridge.name), this.#foreign.close(bridge.name)]);
   }
 
   /** A bridge that the user made stays; only what carries our mark was made by us. */
-  #removeLink(networkId: string, name: string): void {
+  async #removeLink(networkId: string, name: string): Promise<void> {
     const link = this.#netlink.links().find((other) => other.name === name);
-    if (link?.alias === ownerOf(networkId)) this.#netlink.deleteLink(name);
+    if (link?.alias === ownerOf(networkId)) await this.#netlink.deleteLinkAside(name);
   }
 
   /** Somebody flushed the machine's rules (a firewall's restart does): ours are written again, in the background. */

@@ -94,8 +94,13 @@ export class ParentNetwork implements LinkedNetwork {
     }
   }
 
-  /** Also for a sandbox that is about to go: a parent does not take two links with the same MAC, or two in passthru mode. */
-  disconnect(plumbing: Plumbing, sandboxPath: string): void {
+  disconnect(plumbing: Plumbing, sandboxPath: string): Promise<void> {
+    this.abandon(plumbing, sandboxPath);
+    return Promise.resolve();
+  }
+
+  /** The link goes now: a parent does not take two with the same MAC, or two in passthru mode. */
+  abandon(plumbing: Plumbing, sandboxPath: string): void {
     this.#deleteLink(plumbing.interface, sandboxPath);
     this.addresses.release(plumbing.addresses);
   }
@@ -107,10 +112,6 @@ export class ParentNetwork implements LinkedNetwork {
       // The namespace is gone already, and the link with it.
       if (!(error instanceof SyscallError)) throw error;
     }
-  }
-
-  abandon(plumbing: Plumbing, sandboxPath: string): void {
-    this.disconnect(plumbing, sandboxPath);
   }
 
   defaultRoutes(given: GivenAddresses): DefaultRoutes {

@@ -28,6 +28,27 @@ export function libc<F extends (...parameters: never[]) => unknown>(definition: 
   return call as unknown as F;
 }
 
+/**
+ * As `libc`, called on another thread: for what can take the kernel long. Buffers are to be left alone meanwhile, and errno
+ * is not known here.
+ */
+export function libcAside<F extends (...parameters: never[]) => unknown>(
+  definition: string,
+): (...parameters: Parameters<F>) => Promise<ReturnType<F>> {
+  let bound: { async: (...parameters: unknown[]) => unknown } | undefined;
+  return (...parameters) =>
+    new Promise((resolve, reject) => {
+      if (bound === undefined) {
+        loadedLibrary ??= koffi().load('libc.so.6');
+        bound = loadedLibrary.func(definition);
+      }
+      bound.async(...parameters, (error: unknown, result: ReturnType<F>) => {
+        if (error === null || error === undefined) resolve(result);
+        else reject(error as Error);
+      });
+    });
+}
+
 /** As `libc`, for a function that older C libraries lack: undefined there. */
 export function optionalLibc<F extends (...parameters: never[]) => unknown>(
   definition: string,

@@ -128,8 +128,17 @@ class LinuxNetlink implements Netlink {
     try {
       this.#request(deleteLinkMessage(name), 'delete link', name);
     } catch (error) {
-      // The kernel deletes links itself when their namespace ends: somewhen, so perhaps just now.
-      if (!(error instanceof SyscallError && error.errno === 'ENODEV')) throw error;
+      if (!isAbsent(error)) throw error;
+    }
+  }
+
+  async deleteLinkAside(name: string): Promise<void> {
+    // Its answer must not come between those to others.
+    using socket = new NetlinkSocket(this.#syscall);
+    try {
+      await socket.requestAside(deleteLinkMessage(name), 'delete link', name);
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
     }
   }
 
@@ -311,3 +320,6 @@ class LinuxNetlink implements Netlink {
     this.#socket.request(writer, action, object, onMessage);
   }
 }
+
+/** The kernel deletes links itself when their namespace ends: somewhen, so perhaps just now. */
+const isAbsent = (error: unknown): boolean => error instanceof SyscallError && error.errno === 'ENODEV';

@@ -1,6 +1,6 @@
 import { close } from 'node:fs';
 import { SyscallError } from '../../errors/index.ts';
-import { errno, errnoName, libc, syscallError } from '../linux/libc.ts';
+import { errno, errnoName, libc, libcAside, syscallError } from '../linux/libc.ts';
 import type { Syscall } from '../syscall.ts';
 import { attributeText, readAttributes, readMessages, type Message, type MessageWriter } from './message.ts';
 
@@ -23,9 +23,10 @@ const ANSWER_TIMEOUT_MS = 5000;
 /** Above what the kernel puts into one datagram of a dump (32 KiB). */
 const RECEIVE_BYTES = 64 * 1024;
 
-const send = libc<(fd: number, buffer: Uint8Array, length: number, flags: number) => number>(
-  'long send(int fd, const void *buffer, size_t length, int flags)',
-);
+type Send = (fd: number, buffer: Uint8Array, length: number, flags: number) => number;
+const sendDefinition = 'long send(int fd, const void *buffer, size_t length, int flags)';
+const send = libc<Send>(sendDefinition);
+const sendAside = libcAside<Send>(sendDefinition);
 const recv = libc<(fd: number, buffer: Uint8Array, length: number, flags: number) => number>(
   'long recv(int fd, void *buffer, size_t length, int flags)',
 );
@@ -80,11 +81,29 @@ export class NetlinkSocket implements Disposable {
     writer: MessageWriter,
     action: string,
     object: string,
-    onMessage: (message: Message) => void = () => {},
+    onMessage?: (message: Message) => void,
   ): void {
     const sequence = ++this.#sequence;
     const bytes = writer.finish(sequence);
     if (send(this.#fd, bytes, bytes.length, 0) < 0) throw syscallError('send', errno(), 'netlink');
+    this.#readAnswer(sequence, action, object, onMessage);
+  }
+
+  /** As request(), with another thread in the kernel, which does all within send(2). Nothing else may be asked meanwhile. */
+  async requestAside(writer: MessageWriter, action: string, object: string): Promise<void> {
+    const sequence = ++this.#sequence;
+    const bytes = writer.finish(sequence);
+    if ((await sendAside(this.#fd, bytes, bytes.length, 0)) < 0)
+      throw new SyscallError('send', 'EIO', 'netlink');
+    this.#readAnswer(sequence, action, object);
+  }
+
+  #readAnswer(
+    sequence: number,
+    action: string,
+    object: string,
+    onMessage: (message: Message) => void = () => {},
+  ): void {
     for (;;) {
       for (const message of readMessages(this.#receive())) {
         // Left over from a request that was given up.
