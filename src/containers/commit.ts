@@ -86,7 +86,7 @@ function committedConfig(table: ContainerTable, entry: ContainerEntry, request: 
       ...(before.history ?? []),
       {
         created,
-        created_by: [record.path, ...record.args].join(' '),
+        created_by: (record.config.Cmd ?? []).join(' '),
         ...(request.author === '' ? {} : { author: request.author }),
         ...(request.message === '' ? {} : { comment: request.message }),
       },

@@ -1,5 +1,6 @@
 import { decompress, type ExpansionLimits } from '../archive/index.ts';
 import {
+  digestOf,
   hostPlatform,
   familiarReference,
   mediaTypes,
@@ -26,10 +27,12 @@ export async function importImage(
   options: ImportOptions,
 ): Promise<Image> {
   const reference = options.reference === undefined ? undefined : parseTagReference(options.reference);
+  const platform = options.platform ?? hostPlatform();
+  if (platform.os !== hostPlatform().os) throw badImage('operating system is not supported');
   const created = new Date(store.nowMs()).toISOString();
   const comment = options.message || `Imported from ${options.source ?? '-'}`;
   const config: ImageConfig = {
-    ...(options.platform ?? hostPlatform()),
+    ...platform,
     created,
     comment,
     config: runConfig,
@@ -63,6 +66,8 @@ export async function createImage(
     layers?: readonly LayerSource[];
     /** The image is not recorded as a child of `parent`, whose layers it has. */
     hasNoParent?: boolean;
+    /** A layer that holds nothing is none of the image's, and the last step of its history says so. */
+    leavesEmptyOut?: boolean;
     /** See ImageRecord. */
     heldBy?: string[];
   },
@@ -82,19 +87,24 @@ export async function createImage(
     }
   }
   layers.push(...(request.layers ?? []));
+  let isEmpty = false;
   if (layer !== null) {
     await using writer = await store.content.ingest(signal === undefined ? {} : { signal });
     for await (const chunk of decompress(layer, { limits })) await writer.write(chunk);
     const { digest, sizeBytes } = await lease.commit(writer);
-    layers.push({
-      diffId: digest,
-      blob: { mediaType: mediaTypes.ociLayer, digest, size: sizeBytes },
-      isNew: true,
-      ...(request.place === undefined ? {} : { place: request.place }),
-    });
+    isEmpty = request.leavesEmptyOut === true && digest === emptyLayer;
+    if (!isEmpty) {
+      layers.push({
+        diffId: digest,
+        blob: { mediaType: mediaTypes.ociLayer, digest, size: sizeBytes },
+        isNew: true,
+        ...(request.place === undefined ? {} : { place: request.place }),
+      });
+    }
   }
   const config: ImageConfig = {
     ...request.config,
+    ...(isEmpty ? { history: lastIsEmpty(request.config.history) } : {}),
     rootfs: { type: 'layers', diff_ids: layers.map((source) => source.diffId) },
   };
   const prepared = await store.prepare(
@@ -112,6 +122,13 @@ export async function createImage(
   if (request.heldBy !== undefined) prepared.record.heldBy = request.heldBy;
   await store.commit([prepared]);
   return prepared.id;
+}
+
+/** A tar of nothing. */
+const emptyLayer = digestOf(Buffer.alloc(1024));
+
+function lastIsEmpty(history: ImageConfig['history'] = []): NonNullable<ImageConfig['history']> {
+  return history.map((step, at) => (at === history.length - 1 ? { ...step, empty_layer: true } : step));
 }
 
 /** One that was removed is nobody's parent, nor is it of a tree of the build cache. */

@@ -203,7 +203,10 @@ export interface Images {
       source?: string;
     },
   ): Promise<Image>;
-  /** A layer tar on top of an image, with a new config, whose `rootfs` is filled in here: commit and build. */
+  /**
+   * A layer tar on top of an image, with a new config, whose `rootfs` is filled in here: commit. A tar of nothing adds no
+   * layer, which the last step of the history says then.
+   */
   createFromLayer(request: {
     parent: Image | null;
     /** Null: configuration only. */

@@ -228,6 +228,22 @@ test('Images.createFromLayer() puts a layer on a parent; removing prunes the unt
   assert.equal(await blobCount(engine), 0);
 });
 
+test('Images.createFromLayer() leaves out a layer of nothing, and says so in the history', async () => {
+  using engine = await loaded();
+  const { images, image } = engine;
+  const parent = images.get('busybox');
+  const config: ImageConfig = {
+    ...parent.config,
+    history: [...(parent.config.history ?? []), { created_by: 'none' }],
+  };
+  const made = await images.createFromLayer({ parent, layer: chunked(await tarOf({})), config });
+  assert.deepEqual(made.config.rootfs.diff_ids, image.diffIds);
+  assert.deepEqual(made.config.history?.at(-1), { created_by: 'none', empty_layer: true });
+  await images.remove(made.id, unused);
+  await images.remove('busybox', unused);
+  assert.equal(await blobCount(engine), 0);
+});
+
 function chainTop(image: TestImage, layer: Buffer): Digest {
   return digestOf(`${image.chain[1]} ${digestOf(layer)}`);
 }
@@ -292,6 +308,11 @@ test('Images.import() makes an image of one tar', async () => {
   ]);
   assert.deepEqual(image.config.rootfs.diff_ids, [digestOf(tar)]);
   assert.deepEqual(engine.events, ['tag imported:1', `import ${image.id}`]);
+  const windows = { os: 'windows', architecture: 'amd64' };
+  await assert.rejects(engine.images.import(chunked(tar), { platform: windows }), {
+    kind: 'invalid-parameter',
+    message: 'operating system is not supported',
+  });
 });
 
 test('Images.save() gives equal bytes that load() reads back, as docker-archive and as OCI layout', async () => {

@@ -242,6 +242,7 @@ export class LocalImages implements Images {
     const reference = text === undefined ? undefined : parseTagReference(text);
     const id = await createImage(this.#store, {
       ...rest,
+      leavesEmptyOut: true,
       ...(reference === undefined ? {} : { reference }),
     });
     this.#store.publish('create', id, id);

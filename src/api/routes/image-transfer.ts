@@ -21,7 +21,7 @@ import { registryAuth } from './registry.ts';
 
 /** What these routes need of the engine. */
 export interface ImageTransferBackend {
-  images: Pick<Images, 'get' | 'load' | 'save' | 'import' | 'pull'>;
+  images: Pick<Images, 'load' | 'save' | 'import' | 'pull'>;
 }
 
 type TransferImages = ImageTransferBackend['images'];
@@ -89,7 +89,6 @@ function save(
   given: readonly string[],
 ): Promise<void> {
   const platforms = archivePlatforms(exchange.version, given);
-  for (const name of names) images.get(name);
   const stream = images.save(names, { platforms, signal: exchange.signal });
   return sendStream(exchange, stream, 'application/x-tar', false);
 }

@@ -27,6 +27,11 @@ export const imageCases: CliCase[] = [
     'save and load',
     'docker tag $IMG $P:s; docker save $P:s > s.tar; docker rmi $P:s >/dev/null; docker load < s.tar; docker load -q < s.tar; docker run --rm $P:s echo loaded; docker rmi $P:s',
   ),
+  c(
+    'save all of a repository',
+    'docker tag $IMG $P:1; docker tag $IMG $P:2; docker save $P | tar -xO manifest.json | grep -o "RepoTags[^]]*"; docker rmi $P:1 $P:2',
+  ),
+  c('import for another system', 'mkdir t; tar -C t -c . | docker import --platform windows - $P:w'),
   c('history', 'docker history --format "{{.Comment}}|{{.Size}}" $IMG | wc -l'),
   c(
     'inspect image',
@@ -35,6 +40,10 @@ export const imageCases: CliCase[] = [
   c(
     'commit',
     'docker run --name $P $IMG sh -c "echo x > /made"; docker commit -c "CMD [\\"cat\\",\\"/made\\"]" $P $P:c | cut -c1-7; docker run --rm $P:c; docker rm $P; docker rmi $P:c | sed "s/[0-9a-f]\\{64\\}/ID/"',
+  ),
+  c(
+    'commit of nothing',
+    'docker create --name $P --entrypoint echo $IMG hi >/dev/null; docker commit -m none $P $P:c >/dev/null; docker inspect -f "{{len .RootFS.Layers}}" $P:c; docker history --format "{{.CreatedBy}}|{{.Comment}}" $P:c; docker rm $P; docker rmi $P:c | cut -d: -f1',
   ),
 
   c(
