@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { format, resolveConfig } from 'prettier';
-import { apiRoutes, type Route } from '../src/api/index.ts';
+import { apiRoutes, minimumApiVersion, type Route } from '../src/api/index.ts';
 import type { EngineServices } from '../src/engine/index.ts';
 
 const target = fileURLToPath(new URL('../docs/api.md', import.meta.url));
@@ -21,6 +21,7 @@ const routes = apiRoutes(engine, {
   registryMirrors: [],
   addressPools: [],
   defaultShmSizeBytes: 0,
+  minimumVersion: minimumApiVersion,
 });
 
 const words = { full: 'yes', partial: 'partly', refused: 'refused' };
@@ -44,7 +45,8 @@ const sorted = routes.toSorted(
 );
 const plain = `# Engine API
 
-Versions 1.24 to 1.55; the version prefix may be left out. ${routes.length} operations: ${count('full')} answered in
+Versions 1.24 to 1.55, older ones from 1.12 on with \`--min-api-version\` or DOCKER_MIN_API_VERSION (skopeo and podman of Debian 12
+ask for 1.22); the version prefix may be left out. ${routes.length} operations: ${count('full')} answered in
 full, ${count('partial')} in part, ${count('refused')} refused with an error that says why (Swarm's as Docker answers them
 outside a swarm). Names in parentheses are not in Docker's specification but served by it. Made by
 \`scripts/api-table.ts\` from the router's table.

@@ -1,4 +1,10 @@
 export { closeApiServer, createApiServer, type ApiLog, type ApiServerOptions } from './server.ts';
 export { apiRoutes, type ApiOptions } from './routes.ts';
-export { formatApiVersion, maximumApiVersion, minimumApiVersion, type ApiVersion } from './api-version.ts';
+export {
+  formatApiVersion,
+  maximumApiVersion,
+  minimumApiVersion,
+  parseMinimumVersion,
+  type ApiVersion,
+} from './api-version.ts';
 export type { Coverage, Method, Route } from './route.ts';

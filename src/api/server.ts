@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { EngineError } from '../errors/index.ts';
-import { formatApiVersion, maximumApiVersion, negotiate } from './api-version.ts';
+import { formatApiVersion, maximumApiVersion, negotiate, type ApiVersion } from './api-version.ts';
 import { detachFromHttp } from './connection.ts';
 import { errorResponse } from './error-response.ts';
 import { HttpExchange } from './exchange.ts';
@@ -19,6 +19,8 @@ export interface ApiServerOptions {
   /** Told of answers with status 500 and above, and of every request when set. */
   log?: ApiLog;
   tls?: SecureContextOptions & TlsOptions;
+  /** The lowest API version that is served. */
+  minimumVersion: ApiVersion;
 }
 
 export interface ApiLog {
@@ -146,7 +148,7 @@ class Api {
       }
       askedVersion = match.askedVersion;
       this.#setCommonHeaders(response);
-      exchange.version = negotiate(askedVersion);
+      exchange.version = negotiate(askedVersion, this.#options.minimumVersion);
       exchange.params = match.params;
       const since = match.route.since ?? 0;
       if (exchange.version < since) {

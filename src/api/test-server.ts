@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders, type Server } from 'n
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { minimumApiVersion } from './api-version.ts';
 import { fakeEngine, type FakeEngine } from './fake-engine.ts';
 import { apiRoutes } from './routes.ts';
 import { closeApiServer, createApiServer } from './server.ts';
@@ -28,6 +29,7 @@ export const testApiOptions = {
   serverVersion: '0.1.0',
   gitCommit: 'abcdef',
   buildTime: '',
+  minimumVersion: minimumApiVersion,
   logDriver: 'json-file',
   logOptions: {},
   insecureRegistries: [],
@@ -40,7 +42,11 @@ export async function startTestApi(): Promise<TestApi> {
   const engine = fakeEngine();
   const directory = mkdtempSync(join(tmpdir(), 'api-test-'));
   const socketPath = join(directory, 'api.sock');
-  const server = createApiServer({ routes: apiRoutes(engine, testApiOptions), serverVersion: '0.1.0' });
+  const server = createApiServer({
+    routes: apiRoutes(engine, testApiOptions),
+    serverVersion: '0.1.0',
+    minimumVersion: minimumApiVersion,
+  });
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   return {
     engine,

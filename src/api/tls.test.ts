@@ -9,6 +9,7 @@ import { after, test } from 'node:test';
 import { connect } from 'node:tls';
 import { fakeEngine } from './fake-engine.ts';
 import { apiRoutes } from './routes.ts';
+import { minimumApiVersion } from './api-version.ts';
 import { createApiServer } from './server.ts';
 import { testApiOptions } from './test-server.ts';
 
@@ -44,6 +45,7 @@ test(
     const server = createApiServer({
       routes: apiRoutes(engine, testApiOptions),
       serverVersion: '0.1.0',
+      minimumVersion: minimumApiVersion,
       tls: { key, cert, ca: cert, requestCert: true, rejectUnauthorized: true },
     });
     server.listen(0, '127.0.0.1');

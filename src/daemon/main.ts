@@ -108,6 +108,7 @@ async function run(options: DaemonOptions, configuration: Configuration): Promis
       return createApiServer({
         routes,
         serverVersion: daemonVersion.version,
+        minimumVersion: options.minimumVersion,
         log: {
           request(method, url) {
             if (log.level === 'debug') log.debug(`Calling ${method} ${url}`);
@@ -157,6 +158,7 @@ function apiOptions(options: DaemonOptions): ApiOptions {
     serverVersion: daemonVersion.version,
     gitCommit: daemonVersion.gitCommit,
     buildTime: daemonVersion.buildTime,
+    minimumVersion: options.minimumVersion,
     logDriver: options.logDriver,
     logOptions: options.logOptions,
     insecureRegistries: options.insecureRegistries,

@@ -101,6 +101,17 @@ for (const argv of [
   });
 }
 
+test('buildOptions() reads the lowest API version', () => {
+  const given = (version: string): number =>
+    buildOptions(parseFlags(['--min-api-version', version])).minimumVersion;
+  assert.equal(given('1.22'), 22);
+  assert.equal(buildOptions(parseFlags([])).minimumVersion, 24);
+  assert.throws(() => given('v1.22'), { message: 'API version must be provided without "v" prefix' });
+  assert.throws(() => given('1.11'), { message: 'minimum supported API version is 1.12: 1.11' });
+  assert.throws(() => given('1.999'), { message: /^maximum supported API version is 1\.\d+: 1\.999$/ });
+  assert.throws(() => given('two'), { kind: 'invalid-parameter' });
+});
+
 test('parseSize() reads the units of go-units', () => {
   assert.equal(parseSize('64m'), 67_108_864);
   assert.equal(parseSize('1.5GiB'), 1_610_612_736);

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { minimumApiVersion, parseMinimumVersion, type ApiVersion } from '../api/index.ts';
 import type { EngineOptions } from '../engine/index.ts';
 import type { Ulimit } from '../spec/index.ts';
 import { parseHost, type Host } from './hosts.ts';
@@ -34,6 +35,8 @@ export interface DaemonOptions {
   logOptions: Readonly<Record<string, string>>;
   defaultShmSizeBytes: number;
   defaultInit: boolean;
+  /** The lowest API version that is served. */
+  minimumVersion: ApiVersion;
 }
 
 const defaultLogOptions = { 'max-size': '10m', 'max-file': '3' };
@@ -165,7 +168,12 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     logOptions,
     defaultShmSizeBytes,
     defaultInit: flag('init'),
+    minimumVersion: minimumVersion(text('min-api-version') ?? process.env['DOCKER_MIN_API_VERSION'] ?? ''),
   };
+}
+
+function minimumVersion(text: string): ApiVersion {
+  return text === '' ? minimumApiVersion : parseMinimumVersion(text);
 }
 
 function retries(attempts: number | undefined): { attempts: number } | undefined {

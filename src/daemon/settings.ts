@@ -173,6 +173,11 @@ export const settings = [
     kind: 'number',
     help: 'Set the max download attempts for each pull (default 5)',
   },
+  {
+    flag: 'min-api-version',
+    kind: 'text',
+    help: 'Lowest API version to serve, 1.12 at the least (default $DOCKER_MIN_API_VERSION or 1.24)',
+  },
   { flag: 'mtu', kind: 'number', help: 'Set the MTU of the default bridge' },
   { flag: 'no-new-privileges', kind: 'flag', help: 'Set no-new-privileges by default for new containers' },
   {

@@ -2,13 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { arch } from 'node:process';
 import type { ContainerStatus } from '../../containers/index.ts';
 import type { EngineFacts } from '../../engine/index.ts';
-import { formatApiVersion, maximumApiVersion, minimumApiVersion, type ApiVersion } from '../api-version.ts';
+import { formatApiVersion, maximumApiVersion, type ApiVersion } from '../api-version.ts';
 
 /** What the daemon's configuration adds to the engine's facts. */
 export interface InfoSettings {
   serverVersion: string;
   gitCommit: string;
   buildTime: string;
+  /** The lowest API version that is served. */
+  minimumVersion: ApiVersion;
   logDriver: string;
   insecureRegistries: readonly string[];
   registryMirrors: readonly string[];
@@ -30,7 +32,7 @@ export function versionView(facts: EngineFacts, settings: InfoSettings): Record<
     GitCommit: settings.gitCommit,
     GoVersion: `Node.js ${process.version}`,
     KernelVersion: facts.kernelVersion,
-    MinAPIVersion: formatApiVersion(minimumApiVersion),
+    MinAPIVersion: formatApiVersion(settings.minimumVersion),
     Os: 'linux',
   };
   return {
