@@ -38,6 +38,11 @@ ip netns add outside
 ip link add wan0 type veth peer name eth0 netns outside
 ip addr add 198.51.100.1/24 dev wan0 && ip link set wan0 up
 ip -n outside addr add 198.51.100.2/24 dev eth0 && ip -n outside link set eth0 up && ip -n outside link set lo up
+add_parent() {
+  ip link add par0 type veth peer name eth1 netns outside && ip link set par0 up
+  ip -n outside addr add 10.92.0.1/24 dev eth1 && ip -n outside link set eth1 up
+}
+add_parent
 
 # Everything that was declared, seen from where it matters.
 look() {
@@ -45,6 +50,7 @@ look() {
   check 'the published port, from the host' "$(curl -s --max-time 5 http://127.0.0.1:8080/)" site
   check 'a range, last port' "$(outside http://198.51.100.1:9005/)" site
   check 'a port of 127.0.0.1 is not reached from outside' "$(outside http://198.51.100.1:8081/ || echo no)" no
+  check 'a container on a link of the host' "$(outside http://10.92.0.5/)" near
   check 'a name' "$(resolve "$web" db)" 10.90.0.77
   check 'an alias of two' "$(resolve "$web" all | wc -w)" 2
   check 'a name of another network' "$(resolve "$web" base | grep -c '^[0-9]')" 0
@@ -56,7 +62,7 @@ look_alive() {
   check 'a link leads to its target' "$(c exec linked sh -c 'grep -w store /etc/hosts | cut -f1')" "$(c inspect -f '{{.NetworkSettings.IPAddress}}' base)"
   check 'the target is reached by it' "$(c exec linked sh -c 'wget -qO- http://$(grep -w store /etc/hosts | cut -f1)/')" store
   check 'nothing leaves an internal network' "$(c exec lonely ip route | grep -c default)" 0
-  check 'networks are listed' "$(c network ls -q --filter type=custom | wc -l)" 3
+  check 'networks are listed' "$(c network ls -q --filter type=custom | wc -l)" 4
 }
 
 start
@@ -68,6 +74,7 @@ if [ ! -e $state ]; then
   c network create --subnet 10.90.0.0/24 app >/dev/null
   c network create --subnet 10.91.0.0/24 back >/dev/null
   c network create --internal inside >/dev/null
+  c network create -d macvlan --subnet 10.92.0.0/24 -o parent=par0 lan >/dev/null
   run --name db --network app --ip 10.90.0.77 --network-alias all busybox sleep 100000
   run --name web --network app --network-alias all -p 8080:80 -p 127.0.0.1:8081:80 -p 9000-9005:9000-9005 \
     busybox sh -c "$serve" site 80 9005
@@ -76,6 +83,7 @@ if [ ! -e $state ]; then
   run --name edge --network app busybox sleep 100000
   c network connect back edge
   run --name lonely --network inside busybox sleep 100000
+  run --name near --network lan --ip 10.92.0.5 busybox sh -c "$serve" near 80
   sleep 2
   web=$(namespace web)
   look
@@ -91,6 +99,13 @@ if [ ! -e $state ]; then
   sleep 3
   look
   look_alive
+
+  when='parent deleted and made'
+  ip link del par0
+  sleep 1
+  add_parent
+  sleep 3
+  look
 
   when='engine killed'
   kill -9 "$(cat $pidfile)"
@@ -109,7 +124,7 @@ if [ ! -e $state ]; then
   sync
 else
   when='rebooted'
-  for name in db web base linked edge lonely; do
+  for name in db web base linked edge lonely near; do
     eventually sh -c "[ \"\$(./coracle inspect -f '{{.State.Status}}' $name)\" = running ]"
   done
   sleep 3
