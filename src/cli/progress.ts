@@ -21,8 +21,8 @@ export interface DisplayOptions {
 }
 
 /**
- * Shows a stream of progress messages as docker does: on a terminal one line per id, rewritten in place with a bar; else
- * one line per change of status, without bars.
+ * Shows a stream of progress messages as docker does, byte for byte: on a terminal one line per id, rewritten in place with
+ * a bar; else one line per change of status, without bars.
  * @throws the error that the stream carries.
  */
 export async function displayProgress(
@@ -35,59 +35,65 @@ export async function displayProgress(
     if (options.fd === 1) cli.out(text);
     else cli.err(text);
   };
-  const terminal = cli.isTerminal(options.fd);
+  const isTerminal = cli.isTerminal(options.fd);
+  /** Lines from the first of those that are rewritten. */
   const lines = new Map<string, number>();
   for await (const message of messages) {
     if (message.aux !== undefined && message.aux !== null) {
       options.onAux?.(message.aux);
       if (message.stream === undefined && message.status === undefined) continue;
     }
-    const problem = message.errorDetail?.message ?? message.error;
-    if (problem !== undefined) {
-      throw new StatusError(
-        message.errorDetail?.code === undefined || message.errorDetail.code === 0
-          ? 1
-          : Math.min(message.errorDetail.code, 255),
-        problem,
-      );
-    }
-    const bar = progressBar(message, terminal);
-    const detailed = (message.progressDetail?.current ?? 0) > 0 || message.progress !== undefined;
-    if (!terminal) {
-      if (detailed) continue;
-      write(text(message, ''));
+    throwProblem(message);
+    const { id = '', progressDetail } = message;
+    const bar = progressBar(message, isTerminal);
+    if (!isTerminal) {
+      if (bar === '') write(plainLine(message));
       continue;
     }
-    if (message.id === undefined || (!detailed && message.stream !== undefined)) {
-      lines.clear();
-      write(text(message, bar));
-      continue;
-    }
-    const known = lines.get(message.id);
-    const up = known === undefined ? 0 : lines.size - known;
-    if (known === undefined) {
-      lines.set(message.id, lines.size);
+    const isRewritten = id !== '' && (progressDetail !== undefined || message.progress !== undefined);
+    if (!isRewritten) lines.clear();
+    else if (!lines.has(id)) {
+      lines.set(id, lines.size);
       write('\n');
     }
-    const rise = up === 0 ? 1 : up;
-    write(`\x1b[${rise}A\x1b[2K\r${message.id}: ${message.status ?? ''} ${bar}\r\x1b[${rise}B`);
+    const up = lines.size - (lines.get(id) ?? 0);
+    const shown =
+      progressDetail === undefined || message.stream !== undefined
+        ? plainLine(message)
+        : `\x1b[2K\r${prefix(message)}${message.status ?? ''} ${bar}\r`;
+    write(isRewritten ? `\x1b[${up}A${shown}\x1b[${up}B` : shown);
   }
 }
 
-function text(message: ProgressMessage, bar: string): string {
-  if (message.stream !== undefined) return message.stream;
-  const id = message.id ? `${message.id}: ` : '';
-  return `${id}${message.status ?? ''}${bar === '' ? '' : ` ${bar}`}\n`;
+function throwProblem({ errorDetail, error }: ProgressMessage): void {
+  const problem = errorDetail?.message ?? error;
+  if (problem === undefined) return;
+  throw new StatusError(errorDetail?.code ? Math.min(errorDetail.code, 255) : 1, problem);
 }
 
-function progressBar(message: ProgressMessage, terminal: boolean): string {
-  const { current = 0, total = 0, units } = message.progressDetail ?? {};
-  if (current <= 0 && total <= 0) return message.progress ?? '';
-  const show = (value: number): string => (units ? `${value} ${units}` : humanSize(value));
-  if (total <= 0) return show(current);
-  const columns = terminal ? (process.stdout.columns ?? 80) : 80;
-  const filled = Math.min(50, Math.floor((current / total) * 50));
-  const arrow = `${'='.repeat(Math.max(0, filled))}>${' '.repeat(50 - filled)}`.slice(0, 51);
-  const numbers = current > total ? show(current) : `${show(current)}/${show(total)}`;
-  return columns > 110 ? `[${arrow}]  ${numbers}` : numbers;
+function prefix({ id }: ProgressMessage): string {
+  return id ? `${id}: ` : '';
+}
+
+function plainLine(message: ProgressMessage): string {
+  const { stream, status = '', progress, progressDetail } = message;
+  if (stream !== undefined) return stream;
+  // Very old engines draw the bar themselves.
+  const end = progress !== undefined && progressDetail === undefined ? ` ${progress}` : '\n';
+  return `${prefix(message)}${status}${end}`;
+}
+
+/** `[=====>     ]  1.2MB/3.4MB`; '' when there is nothing to count. */
+function progressBar({ progressDetail = {} }: ProgressMessage, isTerminal: boolean): string {
+  const { current = 0, total = 0, units, hidecounts = false } = progressDetail;
+  if (current <= 0 && total <= 0) return '';
+  const show = (value: number): string => (units ? `${value}` : humanSize(value));
+  const unit = units ? ` ${units}` : '';
+  if (total <= 0) return units ? `${current}${unit}` : humanSize(current).padStart(8);
+  const done = Math.min(50, Math.trunc(Math.trunc((current / total) * 100) / 2));
+  const columns = isTerminal ? process.stdout.columns : 200;
+  const bar = columns > 110 ? `[${'='.repeat(done)}>${' '.repeat(50 - done)}] ` : '';
+  if (hidecounts) return bar;
+  const now = units ? show(current) : show(current).padStart(8);
+  return bar + now + (current > total ? '' : `/${show(total)}`) + unit;
 }
