@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LayerUnpacker } from '../archive/index.ts';
@@ -31,6 +30,7 @@ import { findProgram, readMachine } from './machine.ts';
 import { ImageGc } from './image-gc.ts';
 import { defaults, type EngineOptions } from './options.ts';
 import { lockRoot } from './root-lock.ts';
+import { openExecRoot } from './exec-root.ts';
 
 /**
  * A container engine in this process. Containers outlive it: close() ends the engine's work, never the containers, and
@@ -111,7 +111,7 @@ async function compose(
   undo.defer(() => watcher.close());
   undo.defer(() => spawner.close());
   undo.use(lockRoot(syscall, dataRoot));
-  mkdirSync(execRoot, { recursive: true, mode: 0o711 });
+  undo.use(openExecRoot(execRoot));
 
   const runtimePath = required('crun', ['crun']);
   const conmonPath = required('conmon', ['conmon']);
