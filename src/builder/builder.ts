@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
-import type { ImageProgress } from '../images/index.ts';
+import type { ImageForm, ImageProgress } from '../images/index.ts';
 import type { RegistryCredentials } from '../registry/index.ts';
-import type { Digest, Ulimit } from '../spec/index.ts';
+import type { Descriptor, Digest, Ulimit } from '../spec/index.ts';
 import type { LintResults } from './dockerfile/lint/results.ts';
 import type { Outline, TargetList } from './dockerfile/outline.ts';
+import type { ProvenanceOptions } from './export/provenance.ts';
 import type { SolveStatus } from './progress/trace.ts';
 import type { CacheOption } from './remote-cache/options.ts';
 
@@ -44,6 +45,41 @@ export interface BuildLimits {
 export type NamedContext =
   { kind: 'image'; name: string } | { kind: 'remote'; url: string } | { kind: 'sent'; number: number };
 
+/** Something that is said of an image where its manifest, or the index of its platforms, is written. */
+export interface Annotation {
+  /** Of which document; `…-descriptor`: where another one names it. */
+  kind: 'manifest' | 'manifest-descriptor' | 'index' | 'index-descriptor';
+  /** Only for that of the platforms. */
+  platform?: string;
+  key: string;
+  value: string;
+}
+
+/**
+ * One thing to make of what was built. A manifest is written when there are several platforms, provenance, annotations or a
+ * form; otherwise the image has its names and no manifest until it is pushed or saved, as in Docker's classic store.
+ */
+export interface ImageExport {
+  names: readonly string[];
+  /** To the registries of its names. */
+  push?: boolean;
+  /** What is absent: gzip, OCI's media types. */
+  form?: Partial<ImageForm>;
+  annotations?: readonly Annotation[];
+}
+
+export interface BuildResult {
+  /** Of the first platform. */
+  imageId: Digest;
+  /** As the request has the platforms in order. */
+  images: readonly { platform: string; id: Digest }[];
+  /**
+   * What names stand for: those of `tags`, if there are some, then of each of `exports`; null where no manifest was written.
+   * Of provenance without either, the one index that holds it.
+   */
+  targets: readonly (Descriptor | null)[];
+}
+
 /** What can be asked about a Dockerfile without building it. */
 export type BuildQuestion = 'check' | 'outline' | 'targets';
 
@@ -62,12 +98,16 @@ export interface BuildRequest {
   dockerfile?: string;
   /** Names the image gets, `name` or `name:tag`. */
   tags?: readonly string[];
+  /** What else becomes of it. */
+  exports?: readonly ImageExport[];
+  /** Said of the image, in its index. */
+  provenance?: ProvenanceOptions;
   /** Null: the argument is declared without a value. */
   buildArgs?: Readonly<Record<string, string | null>>;
   labels?: Readonly<Record<string, string>>;
   /** Name or number of the stage to build; '' for the last. */
   target?: string;
-  /** `os/architecture[/variant]`; '' for this machine's. */
+  /** `os/architecture[/variant]`, several with commas between them; '' for this machine's. */
   platform?: string;
   noCache?: boolean;
   /** Stages, by name, that are made anew. */
@@ -93,6 +133,8 @@ export interface BuildRequest {
   rewriteTimestamps?: boolean;
   /** For RUN: `default`, `bridge`, `none`, `host` or a network's name. */
   networkMode?: string;
+  /** What RUN steps may ask for: `network.host`, `security.insecure`, `device`, `device=NAME`. See Entitlements. */
+  allow?: readonly string[];
   /** `name:address`. */
   extraHosts?: readonly string[];
   cgroupParent?: string;
@@ -155,11 +197,10 @@ export interface Builder {
   /** Removes what a crash left of builds; after the containers are restored. */
   open(): Promise<void>;
   /**
-   * @returns the image's id
    * @throws {EngineError} `invalid-parameter` for a wrong Dockerfile or request; `internal` with `details.exitCode` when a
    *   RUN step fails; `cancelled`. Steps that were finished stay in the cache.
    */
-  build(request: BuildRequest): Promise<{ imageId: Digest }>;
+  build(request: BuildRequest): Promise<BuildResult>;
   /**
    * What a Dockerfile's checks find, what a target can be given, or which targets there are; nothing is built.
    * @throws {EngineError} as build(); for `check` what is wrong with the file is part of the answer

@@ -2,16 +2,25 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { EngineError, errorMessage, isEngineError } from '../errors/index.ts';
-import { parseReference, withDefaultTag, familiarReference, type Digest } from '../spec/index.ts';
+import { formatReference, parseReference, type Descriptor, type Digest } from '../spec/index.ts';
 import { unmountFlags } from '../sys/index.ts';
-import type { BuildAnswer, BuildQuestion, BuildRequest, Builder } from './builder.ts';
+import type {
+  BuildAnswer,
+  BuildQuestion,
+  BuildRequest,
+  BuildResult,
+  Builder,
+  ImageExport,
+} from './builder.ts';
 import { receiveContext, type BuildContext } from './context/build-context.ts';
 import { imageFiles } from './context/image-files.ts';
 import { lintResults } from './dockerfile/lint/results.ts';
 import { locationOf } from './dockerfile/location.ts';
+import { buildPlatforms } from './export/build-platforms.ts';
+import { exportImage, nameOf, platformName, type BuiltImage } from './export/export-image.ts';
 import { CacheMounts } from './ops/cache-mounts.ts';
 import type { BuilderOptions, BuilderParts } from './parts.ts';
-import { BuildTrace } from './progress/trace.ts';
+import { BuildTrace, type TracedStep } from './progress/trace.ts';
 import { withSource } from './progress/source-error.ts';
 import { BuildRun, shortDigest } from './solver/build-run.ts';
 import { BuildCache } from './solver/cache.ts';
@@ -56,7 +65,7 @@ export class LocalBuilder implements Builder {
     await cache.recover(({ layers }) => layers.every(({ chainId }) => snapshotter.hasLayer(chainId)));
   }
 
-  build(request: BuildRequest): Promise<{ imageId: Digest }> {
+  build(request: BuildRequest): Promise<BuildResult> {
     return this.#run(request, (signal) => this.#build(request, signal));
   }
 
@@ -96,38 +105,63 @@ export class LocalBuilder implements Builder {
     );
   }
 
-  async #build(request: BuildRequest, signal: AbortSignal): Promise<{ imageId: Digest }> {
-    const { parts } = this.#services;
-    const tags = (request.tags ?? []).filter((tag) => tag !== '').map(tagName);
+  async #build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
+    const exports = exportsOf(request);
     const directory = this.#newDirectory();
-    let session: BuildSession | undefined;
+    const sessions: BuildSession[] = [];
     try {
       const trace = new BuildTrace(request.onStatus);
       const context = await this.#receive(request, { directory, signal, trace });
-      let imageId: Digest;
-      try {
-        const run = new BuildRun(this.#services, request, context, { directory, signal, trace });
-        session = run.session;
-        imageId = (await run.run()).id;
-      } catch (error) {
-        throw withSource(error, context);
+      const options = { directory, signal, trace, sessions };
+      const built = await buildPlatforms(this.#services, request, context, options);
+      const say = (text: string): void => request.onMessage?.({ stream: text });
+      for (const { image } of built) {
+        say(request.quiet === true ? `${image.id}\n` : `Successfully built ${shortDigest(image.id)}\n`);
       }
-      if (request.quiet === true) request.onMessage?.({ stream: `${imageId}\n` });
-      const say = (text: string): void => {
-        if (request.quiet !== true) request.onMessage?.({ stream: text });
-      };
-      say(`Successfully built ${shortDigest(imageId)}\n`);
-      for (const tag of tags) {
-        const reference = parseReference(tag);
-        await parts.images.tag(imageId, `${reference.domain}/${reference.path}`, reference.tag ?? 'latest');
-        say(`Successfully tagged ${tag}\n`);
+      const targets: (Descriptor | null)[] = [];
+      for (const exported of exports) {
+        const run = (step: TracedStep) => this.#export(request, { exported, built, step, signal });
+        targets.push(await trace.during('exporting to image', run));
       }
-      return { imageId };
+      const images = built.map(({ image }) => ({ platform: platformName(image), id: image.id }));
+      return { imageId: images[0]?.id as Digest, images, targets };
     } finally {
-      if (session === undefined || session.isSettled) this.#end(session, directory);
-      // Another build waits for what this one has begun.
-      else this.#later(session.settled().then(() => this.#end(session, directory)));
+      // Another build may wait for what this one has begun.
+      if (sessions.every(({ isSettled }) => isSettled)) this.#end(sessions, directory);
+      else {
+        const settled = Promise.all(sessions.map((session) => session.settled()));
+        this.#later(settled.then(() => this.#end(sessions, directory)));
+      }
     }
+  }
+
+  async #export(
+    request: BuildRequest,
+    options: { exported: ImageExport; built: readonly BuiltImage[]; step: TracedStep; signal: AbortSignal },
+  ): Promise<Descriptor | null> {
+    const { images } = this.#services.parts;
+    const { exported, built, step, signal } = options;
+    const target = await exportImage(images, exported, built, signal);
+    const done = (what: string): void => step.status(what, { current: 0, done: true });
+    if (target === null) for (const { image } of built) done(`writing image ${image.id}`);
+    else done(`exporting ${built.length > 1 ? 'manifest list' : 'manifest'} ${target.digest}`);
+    for (const name of exported.names) {
+      const reference = parseReference(name);
+      done(`naming to ${formatReference(reference)}`);
+      if (request.quiet !== true) request.onMessage?.({ stream: `Successfully tagged ${name}\n` });
+      if (exported.push !== true) continue;
+      const credentials = request.credentials?.(reference.domain);
+      await images.push(name, {
+        signal,
+        ...(credentials === undefined ? {} : { credentials }),
+        onProgress: ({ aux, ...progress }) => {
+          void aux;
+          if (request.quiet !== true) request.onMessage?.(progress);
+        },
+      });
+      done(`pushing ${formatReference(reference)}`);
+    }
+    return target;
   }
 
   async #ask(request: BuildRequest, question: BuildQuestion, signal: AbortSignal): Promise<BuildAnswer> {
@@ -137,7 +171,8 @@ export class LocalBuilder implements Builder {
       const trace = new BuildTrace(request.onStatus);
       const context = await this.#receive(request, { directory, signal, trace });
       try {
-        const run = new BuildRun(this.#services, request, context, { directory, signal, trace });
+        const options = { directory, signal, trace, label: '' };
+        const run = new BuildRun(this.#services, request, context, options);
         session = run.session;
         return await run.answer(question);
       } catch (error) {
@@ -146,7 +181,7 @@ export class LocalBuilder implements Builder {
         return lintResults(context, [], { message: errorMessage(error), range: locationOf(error) });
       }
     } finally {
-      this.#end(session, directory);
+      this.#end(session === undefined ? [] : [session], directory);
     }
   }
 
@@ -174,8 +209,8 @@ export class LocalBuilder implements Builder {
     );
   }
 
-  #end(session: BuildSession | undefined, directory: string): void {
-    session?.close();
+  #end(sessions: readonly BuildSession[], directory: string): void {
+    for (const session of sessions) session.close();
     this.#discard(directory);
   }
 
@@ -239,13 +274,13 @@ function isOn(text: string | null | undefined): boolean {
   return ['1', 't', 'true'].includes((text ?? '').toLowerCase());
 }
 
-/** @throws {EngineError} `invalid-parameter` */
-function tagName(text: string): string {
-  const reference = parseReference(text);
-  if (reference.digest !== undefined) {
-    throw new EngineError('invalid-parameter', 'build tag cannot contain a digest');
-  }
-  return familiarReference(withDefaultTag(reference));
+/** @throws {EngineError} `invalid-parameter` for a wrong name */
+function exportsOf({ tags = [], exports = [], provenance }: BuildRequest): ImageExport[] {
+  const names = tags.filter((tag) => tag !== '');
+  // Provenance is said of something, named or not.
+  const isNamed = names.length > 0 || (provenance !== undefined && exports.length === 0);
+  const all = isNamed ? [{ names }, ...exports] : exports;
+  return all.map((exported) => ({ ...exported, names: exported.names.map(nameOf) }));
 }
 
 /** Mount points below these directories, deepest last mounted first. */

@@ -13,6 +13,7 @@ import type { ImageStore } from './image-store.ts';
 import type { AttestationStatement, ComposedImage } from './images.ts';
 import type { Lease } from './leases.ts';
 import { parseAllEntries, parseManifest } from './manifests.ts';
+import { imageVariants } from './variants.ts';
 
 const predicateType = 'in-toto.io/predicate-type';
 
@@ -37,15 +38,16 @@ export async function attestationStatements(
   const { catalog, content } = store;
   const { index } = catalog.naming(nameOrId);
   const id = catalog.resolve(nameOrId, options.platform);
-  const record = catalog.record(id);
-  const outer = record?.indexes?.find(({ digest }) => digest === index);
-  if (outer?.mediaType !== mediaTypes.ociIndex || record?.manifest === null || record === undefined)
-    return [];
+  const outer = catalog.record(id)?.indexes?.find(({ digest }) => digest === index);
+  if (outer?.mediaType !== mediaTypes.ociIndex) return [];
+  const variants = await imageVariants(store, { ids: [id], index: outer.digest });
+  const subjects = variants.filter((one) => one.id === id).map(({ descriptor }) => descriptor.digest);
   const found: AttestationStatement[] = [];
   // Indexes in the index are kept with it.
   const nested = (outer.kept ?? []).filter(({ mediaType }) => mediaType === mediaTypes.ociIndex);
   for (const { digest } of [outer, ...nested]) {
-    const entries = attestationsOf(await content.read(digest), digest, record.manifest.digest);
+    const bytes = await content.read(digest);
+    const entries = subjects.flatMap((subject) => attestationsOf(bytes, digest, subject));
     for (const entry of entries.filter((one) => content.has(one.digest))) {
       const { layers } = parseManifest(await content.read(entry.digest), entry.digest);
       for (const descriptor of layers) {

@@ -8,9 +8,8 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { writeTar } from '../../src/archive/index.ts';
 import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
-import { buildThrough, cachedSteps, callApi, imageTree } from '../fixtures/build-case.ts';
+import { buildThrough, cachedSteps, callApi, contextOf, imageTree } from '../fixtures/build-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 
 let daemon: TestDaemon;
@@ -22,26 +21,8 @@ before(async () => {
 
 after(() => daemon.dispose());
 
-async function context(files: Record<string, string>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  const sources = Object.entries(files).map(([path, text]) => ({
-    path,
-    type: 'file' as const,
-    mode: 0o644,
-    sizeBytes: Buffer.byteLength(text),
-    mtimeSeconds: 1_600_000_000,
-    body: [Buffer.from(text)],
-  }));
-  for await (const chunk of writeTar(sources)) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
-
 async function build(dockerfile: string, parameters: Record<string, unknown> = {}) {
-  return buildThrough(
-    daemon.socket,
-    await context({ Dockerfile: dockerfile.replaceAll('BASE', baseImage) }),
-    parameters,
-  );
+  return buildThrough(daemon.socket, await contextOf({ Dockerfile: dockerfile }), parameters);
 }
 
 /** What a build has on the machine while it runs. */
@@ -65,7 +46,7 @@ async function eventually(condition: () => boolean, what: string): Promise<void>
 
 /** Starts a build whose second step does not end by itself; resolves when that runs. */
 async function hangingBuild(name: string): Promise<{ disconnect: () => void; ended: Promise<string> }> {
-  const body = await context({
+  const body = await contextOf({
     Dockerfile: `FROM ${baseImage}\nRUN echo ${name}-first\nRUN echo ${name}-runs; sleep 1000\n`,
   });
   return new Promise((resolve, reject) => {
@@ -126,7 +107,7 @@ describe('POST /build', () => {
 
   test('goes on with a step that another build has begun and was cancelled', async () => {
     const first = await hangingBuild('waited');
-    const body = await context({
+    const body = await contextOf({
       Dockerfile: `FROM ${baseImage}\nRUN echo waited-first\nRUN echo waited-runs; sleep 1000\n`,
     });
     const steps = (): string[] => traces().filter((path) => path.startsWith('/run/builder/'));
@@ -146,7 +127,7 @@ describe('POST /build', () => {
 
   test('takes contexts of every compression, and a lone Dockerfile', async () => {
     const dockerfile = `FROM ${baseImage}\nCOPY f /compressed\n`;
-    const tar = await context({ Dockerfile: dockerfile, f: 'content' });
+    const tar = await contextOf({ Dockerfile: dockerfile, f: 'content' });
     for (const program of ['gzip', 'bzip2', 'xz', 'zstd']) {
       const packed = spawnSync(program, ['-c'], { input: tar });
       if (packed.status !== 0) continue;
@@ -173,7 +154,7 @@ describe('POST /build', () => {
 RUN --mount=type=secret,id=token wc -c < /run/secrets/token
 RUN --mount=type=secret,id=token,env=TOKEN test "$(echo -n $TOKEN | wc -c)" = ${secret.length}
 `;
-    const body = await context({ Dockerfile: dockerfile });
+    const body = await contextOf({ Dockerfile: dockerfile });
     const output = await new Promise<string>((resolve, reject) => {
       const headers = { 'Content-Type': 'application/x-tar', 'X-Coracle-Build-Session': Ticket };
       const request_ = request(
@@ -260,7 +241,7 @@ RUN --mount=type=secret,id=token,env=TOKEN test "$(echo -n $TOKEN | wc -c)" = ${
 
   test('finds the steps of another engine by the inline cache of its image', async () => {
     const dockerfile = `FROM ${baseImage}\nRUN echo inline > /i\nCOPY f /f\nENV A=1\nRUN true\n`;
-    const body = await context({ Dockerfile: dockerfile, f: 'content' });
+    const body = await contextOf({ Dockerfile: dockerfile, f: 'content' });
     const made = await buildThrough(daemon.socket, body, {
       t: 'inline-cache',
       buildargs: { BUILDKIT_INLINE_CACHE: '1' },
@@ -283,49 +264,6 @@ RUN --mount=type=secret,id=token,env=TOKEN test "$(echo -n $TOKEN | wc -c)" = ${
     } finally {
       await other.dispose();
     }
-  });
-
-  test('holds steps to the limits of the request, in the cgroup that it names', async () => {
-    // The files of both versions of cgroups; swap is counted with memory in the first alone.
-    const files = [
-      'memory/memory.limit_in_bytes memory.max',
-      'memory/memory.memsw.limit_in_bytes memory.swap.max',
-      'cpu/cpu.shares cpu.weight',
-      'cpu/cpu.cfs_quota_us cpu.max',
-      'cpuset/cpuset.cpus cpuset.cpus',
-      'cpuset/cpuset.mems cpuset.mems',
-    ];
-    const show = files.map((both) => `cat ${both} 2>/dev/null || true`).join('; ');
-    const dockerfile = `FROM BASE
-RUN cd /sys/fs/cgroup; ${show}
-RUN --network=none cat /proc/net/dev | grep -c : ; grep -c outer.test /etc/hosts; hostname
-`;
-    const { output, error } = await build(dockerfile, {
-      memory: 64 * 1024 * 1024,
-      memswap: 96 * 1024 * 1024,
-      cpushares: 512,
-      cpuperiod: 50_000,
-      cpuquota: 25_000,
-      cpusetcpus: '0',
-      cpusetmems: '0',
-      extrahosts: 'outer.test:192.0.2.7',
-      cgroupparent: '/coracle-build-test',
-    });
-    assert.equal(error, undefined, output);
-    const [, first = '', second = ''] = output.split(/Step \d\/3 : RUN[^\n]*\n/);
-    const v1 = existsSync('/sys/fs/cgroup/memory');
-    const shown = first.split('\n').filter((line) => /^[\d ]+$/.test(line));
-    assert.deepEqual(
-      shown,
-      v1
-        ? [String(64 << 20), String(96 << 20), '512', '25000', '0', '0']
-        : [String(64 << 20), String(32 << 20), '20', '25000 50000', '0', '0'],
-      first,
-    );
-    assert.match(second, /\n1\n1\n[0-9a-f]{12}\n/);
-    const wrong = await build('FROM BASE\nRUN true\n', { isolation: 'hyperv' });
-    assert.equal(wrong.status, 400);
-    assert.equal(wrong.error, 'Unsupported isolation: "hyperv"');
   });
 
   test('gives steps the proxies of the request and the names of networks', async () => {
@@ -377,7 +315,7 @@ RUN --network=none cat /proc/net/dev | grep -c : ; grep -c outer.test /etc/hosts
   });
 
   test('fetches what ADD names by URL', async () => {
-    const archive = await context({ inside: 'from an archive' });
+    const archive = await contextOf({ inside: 'from an archive' });
     const server = createServer((request_, response) => {
       if (request_.url === '/missing') response.writeHead(404).end();
       else {
@@ -426,13 +364,5 @@ RUN --mount=type=bind,source=Dockerfile,target=/two/empty mv /two /moved2; ln -s
 `;
     await build(dockerfile);
     assert.ok(existsSync(join(victim, 'empty')));
-  });
-
-  test('refuses what it does not do', async () => {
-    for (const parameters of [{ version: 2 }, { outputs: '[{}]' }]) {
-      const { status, error } = await build('FROM BASE\n', parameters);
-      assert.equal(status, 501, JSON.stringify(parameters));
-      assert.match(error ?? '', /not supported by this engine yet/);
-    }
   });
 });

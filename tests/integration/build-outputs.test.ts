@@ -1,13 +1,14 @@
 /** What becomes of a build: outputs, names, times, layers, what is shown; and that nothing is left that is secret. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
 import { program, runCli, type CliOutcome } from '../fixtures/build-cli.ts';
 import { buildThrough, callApi, imageTree } from '../fixtures/build-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
+import { TestRegistry } from '../fixtures/registry.ts';
 
 let daemon: TestDaemon;
 let work = '';
@@ -72,8 +73,10 @@ describe('outputs', () => {
     );
     const wrong = await build(dockerfile, ['-o', 'type=nothing']);
     assert.match(wrong.stderr, /exporter "nothing" could not be found/);
-    const nowhere = await build(dockerfile, ['-o', 'type=oci']);
+    const nowhere = await build(dockerfile, ['-o', 'type=oci,tar=false']);
     assert.match(nowhere.stderr, /dest is required for oci exporter/);
+    const idFile = await build(dockerfile, ['-o', out, '--iidfile', join(work, 'none')]);
+    assert.match(idFile.stderr, /local and tar exporters are incompatible with image ID file/);
   });
 
   test('an archive for docker load and an OCI layout, under names of their own', async () => {
@@ -103,9 +106,24 @@ describe('outputs', () => {
     assert.equal(index.manifests[0]?.annotations['org.opencontainers.image.ref.name'], 'two');
     await build(small, ['-t', 'out:three', '-o', 'type=cacheonly']);
     assert.equal((await callApi(daemon.socket, 'GET', '/images/out:three/json')).status, 404);
-    await build(small, ['-o', 'type=image,name=out:four', '-t', 'out:not']);
+    await build(small, ['-o', 'type=image,name=out:four']);
     assert.equal((await callApi(daemon.socket, 'GET', '/images/out:four/json')).status, 200);
+    await build(small, ['-o', 'type=image,name=out:not', '-t', 'out:five']);
+    assert.equal((await callApi(daemon.socket, 'GET', '/images/out:five/json')).status, 200);
     assert.equal((await callApi(daemon.socket, 'GET', '/images/out:not/json')).status, 404);
+    const layout = join(work, 'layout');
+    const words = [
+      '-o',
+      `type=oci,dest=${layout},tar=false,compression=zstd,compression-level=9,annotation.a=b`,
+    ];
+    const zstd = await build(small, words);
+    assert.equal(zstd.exitCode, 0, zstd.stderr);
+    const read = <T>(digest: string): T =>
+      JSON.parse(readFileSync(join(layout, 'blobs/sha256', digest.slice(7)), 'utf8')) as T;
+    const top = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as Index;
+    const manifest = read<Manifest>(top.manifests[0]?.digest ?? '');
+    assert.deepEqual(manifest.annotations, { a: 'b' });
+    assert.ok(manifest.layers.every(({ mediaType }) => mediaType.endsWith('.tar+zstd')));
   });
 
   test('the id, the metadata and nothing else', async () => {
@@ -116,7 +134,10 @@ describe('outputs', () => {
     assert.equal(stdout.toString(), `${Id}\n`);
     assert.equal(stderr, '');
     assert.equal(readFileSync(idFile, 'utf8'), Id);
-    assert.deepEqual(JSON.parse(readFileSync(metadata, 'utf8')), {
+    const told = JSON.parse(readFileSync(metadata, 'utf8')) as Record<string, unknown>;
+    assert.match(String(told['buildx.build.ref']), /^default\/default\/[0-9a-f]{32}$/);
+    delete told['buildx.build.ref'];
+    assert.deepEqual(told, {
       'containerimage.config.digest': Id,
       'containerimage.digest': Id,
       'image.name': 'docker.io/library/told:x',
@@ -125,14 +146,19 @@ describe('outputs', () => {
 
   test('refuses what this engine cannot make', async () => {
     const cases: [string[], RegExp][] = [
-      [['--sbom=true'], /Attestation is not supported/],
-      [['--attest', 'type=provenance,mode=max'], /Attestation is not supported/],
-      [['--annotation', 'a=b'], /annotations are not supported/],
-      [['--allow', 'nonsense'], /invalid entitlement: nonsense/],
+      [['--sbom=true'], /Attestation of type sbom is not supported by this engine/],
+      [['--provenance=mode=some'], /invalid mode "some"/],
+      [['--annotation', 'nothing'], /invalid annotation "nothing", expected key=value/],
+      [['--annotation', 'index:a=b'], /index annotations not supported for single platform export/],
+      [['--annotation', 'manifest[linux/s390x]:a=b'], /no platform linux\/s390x found in source/],
+      [['--allow', 'nonsense'], /unknown entitlement nonsense/],
+      [['-o', 'type=image,compression=lzma'], /unsupported compression type lzma/],
+      [['-o', 'type=image,compression=zstd,oci-mediatypes=false'], /conflicts with "oci-mediatypes=false"/],
+      [['-o', 'type=image,push-by-digest=true'], /"push-by-digest" is not supported/],
+      [['--progress=plain', '-q'], /progress=plain and quiet cannot be used together/],
       [['--push', '--load'], /push and load may not be set together/],
       [['--push'], /tag is needed when pushing to registry/],
       [['--progress', 'loud'], /invalid progress mode loud/],
-      [['--platform', 'linux/amd64,linux/arm64'], /Multi-platform images cannot be kept/],
     ];
     for (const [words, expected] of cases) {
       const { exitCode, stderr } = await build('FROM scratch\nLABEL x=y\n', words);
@@ -141,20 +167,132 @@ describe('outputs', () => {
     }
     assert.equal((await build(small, ['-q', '--provenance=false', '--sbom=false'])).exitCode, 0);
   });
+});
 
-  test('several platforms, where nothing has to run', async () => {
+describe('several platforms, where nothing has to run', () => {
+  const platforms = ['--platform', 'linux/amd64,linux/arm64'];
+  const dockerfile = 'FROM scratch\nARG TARGETARCH\nCOPY <<EOF /arch\n$TARGETARCH\nEOF\n';
+
+  test('as files: a directory each, or one that has no file twice', async () => {
     const out = join(work, 'platforms');
-    const words = ['--platform', 'linux/amd64,linux/arm64', '-o', out];
-    const { exitCode, stderr } = await build(
-      'FROM scratch\nARG TARGETARCH\nCOPY <<EOF /arch\n$TARGETARCH\nEOF\n',
-      words,
-    );
+    const { exitCode, stderr } = await build(dockerfile, [...platforms, '-o', out, '--progress=plain']);
     assert.equal(exitCode, 0, stderr);
+    assert.match(stderr, /#\d+ \[linux\/arm64 1\/1\] COPY <<EOF \/arch\n/);
     for (const name of ['amd64', 'arm64']) {
       assert.equal(readFileSync(join(out, `linux_${name}/arch`), 'utf8'), `${name}\n`);
     }
+    const merged = ['-o', `type=local,dest=${out}-merged,platform-split=false`];
+    const both = await build(dockerfile, [...platforms, ...merged]);
+    assert.match(
+      both.stderr,
+      /cannot overwrite arch from linux\/amd64 with linux\/arm64 when split option is disabled/,
+    );
+    const other = await build(dockerfile.replace('/arch', '/$TARGETARCH'), [...platforms, ...merged]);
+    assert.equal(other.exitCode, 0, other.stderr);
+    assert.equal(readFileSync(`${out}-merged/arm64`, 'utf8'), 'arm64\n');
+  });
+
+  test('as one image in the store and in a registry, with provenance and annotations', async () => {
+    await using registry = await TestRegistry.start();
+    const name = `${registry.domain}/multi:1`;
+    const metadata = join(work, 'multi-metadata');
+    const { exitCode, stderr } = await build(dockerfile, [
+      ...[...platforms, '--push', '-t', name, '--metadata-file', metadata],
+      ...['--annotation', 'index:all=x', '--annotation', 'manifest[linux/arm64]:one=y'],
+      ...['--provenance=mode=max', '--build-arg', 'KEY=value'],
+    ]);
+    assert.equal(exitCode, 0, stderr);
+    const told = JSON.parse(readFileSync(metadata, 'utf8')) as Record<string, unknown>;
+    assert.equal(told['containerimage.config.digest'], undefined);
+    assert.deepEqual(
+      told['containerimage.digest'],
+      (told['containerimage.descriptor'] as { digest: string }).digest,
+    );
+    const stored = <T>(reference: string): T =>
+      JSON.parse(registry.manifests.get(`multi/${reference}`)?.bytes.toString() ?? '') as T;
+    const index = stored<Index>('1');
+    assert.deepEqual(index.annotations, { all: 'x' });
+    assert.deepEqual(
+      index.manifests.map(({ platform }) => platform?.architecture),
+      ['amd64', 'arm64', 'unknown', 'unknown'],
+    );
+    const arm64 = stored<Manifest>(index.manifests[1]?.digest ?? '');
+    assert.deepEqual(arm64.annotations, { one: 'y' });
+    const { body } = await callApi(
+      daemon.socket,
+      'GET',
+      `/images/${name}/attestations?platform=${encodeURIComponent('{"os":"linux","architecture":"arm64"}')}&statement=1`,
+    );
+    const [{ Statement }] = JSON.parse(body.toString()) as [{ Statement: Provenance }];
+    assert.equal(Statement.predicateType, 'https://slsa.dev/provenance/v1');
+    assert.match(
+      Statement.subject[0]?.name ?? '',
+      /^pkg:docker\/127\.0\.0\.1:\d+\/multi@1\?platform=linux%2Farm64$/,
+    );
+    assert.equal(Statement.subject[0]?.digest.sha256, index.manifests[1]?.digest.slice(7));
+    const { args } = Statement.predicate.buildDefinition.externalParameters.request;
+    assert.deepEqual(args, { platform: 'linux/arm64', 'build-arg:KEY': 'value' });
+    // From the registry it is pulled for either platform.
+    assert.equal((await cli(['rmi', '-f', name])).exitCode, 0);
+    const pulled = await cli(['pull', '-q', '--platform', 'linux/arm64', name]);
+    assert.equal(pulled.exitCode, 0, pulled.stderr);
+    assert.equal((await imageTree(daemon.socket, name)).get('/arch')?.text, 'arm64\n');
+  });
+
+  test('as an OCI layout, and as an image that others begin with', async () => {
+    const oci = join(work, 'multi.tar');
+    const made = await build(dockerfile, [...platforms, '-o', `type=oci,dest=${oci},name=multi:2`]);
+    assert.equal(made.exitCode, 0, made.stderr);
+    const loaded = await cli(['load', '-i', oci]);
+    assert.equal(loaded.stdout.toString(), 'Loaded image: multi:2\n');
+    const next = await build('FROM multi:2\nCOPY --from=multi:2 /arch /again\n', [
+      ...platforms,
+      '-t',
+      'multi:3',
+    ]);
+    assert.equal(next.exitCode, 0, next.stderr);
+    const { stdout } = await cli(['image', 'ls', '--tree']);
+    assert.match(stdout.toString(), /multi:3[^]*linux\/amd64[^]*linux\/arm64/);
+    const saved = join(work, 'arm64.tar');
+    await cli(['save', '--platform', 'linux/arm64', '-o', saved, 'multi:3']);
+    assert.match(
+      execFileSync('tar', ['-xOf', saved, 'index.json'], { encoding: 'utf8' }),
+      /"architecture":"arm64"/,
+    );
+  });
+
+  const handler = existsSync('/proc/sys/fs/binfmt_misc/qemu-s390x') ? 'programs of s390x run here' : false;
+  test('a step that has to run says why it cannot', { skip: handler }, async () => {
+    const context = join(work, 'foreign');
+    mkdirSync(context);
+    // The head of a program for s390x: 64 bits, big endian, machine 22.
+    const head = Buffer.alloc(64);
+    head.set([0x7f, 0x45, 0x4c, 0x46, 2, 2, 1]);
+    head.set([0, 2, 0, 22, 0, 0, 0, 1], 16);
+    writeFileSync(join(context, 'program'), head, { mode: 0o755 });
+    writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY program /bin/sh\nRUN true\n');
+    const { stderr, exitCode } = await cli(['build', '--platform', 'linux/s390x', context]);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /exec format error/i);
+    assert.match(stderr, /no handler of binfmt_misc runs programs of linux\/s390x on this machine/);
   });
 });
+
+interface Index {
+  annotations?: Record<string, string>;
+  manifests: { digest: string; platform?: { architecture: string } }[];
+}
+
+interface Manifest {
+  annotations?: Record<string, string>;
+  layers: { mediaType: string }[];
+}
+
+interface Provenance {
+  predicateType: string;
+  subject: { name: string; digest: { sha256: string } }[];
+  predicate: { buildDefinition: { externalParameters: { request: { args: object } } } };
+}
 
 describe('times and layers', () => {
   test('the same input gives the same image on two data roots', async () => {
@@ -408,7 +546,8 @@ RUN --mount=type=secret,id=file exit 4
   const words = ['--secret', `id=file,src=${file}`, '--secret', 'id=variable,env=NAMED', '-t', 'with-secret'];
   const failed = await build(dockerfile, words, { NAMED: secret });
   assert.equal(failed.exitCode, 4, failed.stderr);
-  const done = await build(dockerfile.replace('exit 4', 'true'), words, { NAMED: secret });
+  const last = [dockerfile.replace('exit 4', 'true'), [...words, '--provenance=mode=max']] as const;
+  const done = await build(...last, { NAMED: secret });
   assert.equal(done.exitCode, 0, done.stderr);
   rmSync(file);
   // All that the engine has: data and run directories, its log, and an archive of the image with its layers open.

@@ -1,5 +1,6 @@
 /** The engine as a library: in the program, and the same calls to a daemon that holds the root. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,6 +72,39 @@ for (const [title, make] of [
         'container destroy',
       ]);
       assert.deepEqual(await engine.containers.list({ all: true }), []);
+    });
+
+    test('builder.build() gives an image of a context, and leaves nothing when it is aborted', async () => {
+      const context = async function* (dockerfile: string): AsyncGenerator<Uint8Array> {
+        yield Buffer.from(dockerfile);
+      };
+      let said = '';
+      const built = await engine.builder.build({
+        context: context(
+          'FROM busybox\nARG KEY\nRUN echo "$KEY, $(ulimit -n)" > /made\nCMD ["cat", "/made"]\n',
+        ),
+        buildArgs: { KEY: 'value' },
+        limits: { ulimits: [{ Name: 'nofile', Soft: 99, Hard: 99 }] },
+        tags: ['embed-built'],
+        onMessage: ({ stream = '' }) => (said += stream),
+      });
+      assert.deepEqual(built.images, [
+        { platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`, id: built.imageId },
+      ]);
+      assert.match(said, /Successfully tagged embed-built:latest\n$/);
+      const { output } = await engine.run({ image: 'embed-built' });
+      assert.equal(output.toString(), 'value, 99\n');
+      const controller = new AbortController();
+      const hanging = engine.builder.build({
+        context: context('FROM busybox\nRUN echo runs; sleep 1000\n'),
+        signal: controller.signal,
+        onMessage: ({ stream = '' }) => {
+          if (stream.includes('runs\n') && !stream.includes('RUN')) controller.abort();
+        },
+      });
+      await assert.rejects(hanging, (error) => isKind(error, 'cancelled'));
+      assert.equal(spawnSync('pgrep', ['-f', 'echo runs; sleep 1000']).status, 1);
+      await engine.images.remove('embed-built');
     });
 
     test('run() bears much output and ends when it is aborted', async () => {

@@ -2,6 +2,7 @@ import type { BuildLimits, BuildRequest, CacheOption, NamedContext } from '../..
 import { EngineError } from '../../errors/index.ts';
 import { parseCredentials, type RegistryCredentials } from '../../registry/index.ts';
 import type { Ulimit } from '../../spec/index.ts';
+import { readOutputs, readProvenance } from './build-outputs.ts';
 import { flag, flagOr, integer, text, texts, type QueryValues } from '../query.ts';
 
 /** The parameters of `POST /build`. */
@@ -50,6 +51,10 @@ export const extendedBuildQuery = {
   nocachefilter: texts,
   /** JSON: where what the build knows is kept, as BuildKit's options with `type` among them. */
   cacheto: text,
+  /** Entitlements of RUN steps. */
+  allow: texts,
+  /** Attributes of the attestation, `mode=max`; '' for none. */
+  provenance: text,
   /** `check`, `outline` or `targets`: that is answered, and nothing is built. */
   call: text,
 };
@@ -60,7 +65,9 @@ export function buildRequest(query: QueryValues<typeof buildQuery>): BuildReques
   if (!['', 'default'].includes(query.isolation.toLowerCase())) {
     throw new EngineError('invalid-parameter', `Unsupported isolation: ${JSON.stringify(query.isolation)}`);
   }
+  const exports = readOutputs(query.outputs);
   return {
+    ...(exports.length === 0 ? {} : { exports }),
     remote: query.remote === 'client-session' ? '' : query.remote,
     dockerfile: query.dockerfile,
     tags: query.t,
@@ -84,6 +91,7 @@ export function buildRequest(query: QueryValues<typeof buildQuery>): BuildReques
 
 /** @throws {EngineError} `invalid-parameter` */
 export function extendedRequest(query: QueryValues<typeof extendedBuildQuery>): BuildRequest {
+  const provenance = readProvenance(query.provenance);
   const contexts = json(query.contexts, 'contexts', isLabels) ?? {};
   return {
     ...buildRequest({ ...query, cachefrom: '' }),
@@ -92,6 +100,8 @@ export function extendedRequest(query: QueryValues<typeof extendedBuildQuery>): 
     noCacheFilter: query.nocachefilter,
     cacheFrom: (json(query.cachefrom, 'cachefrom', isCaches) ?? []).map(sentCache),
     cacheTo: json(query.cacheto, 'cacheto', isOptions) ?? [],
+    allow: query.allow,
+    ...(provenance === undefined ? {} : { provenance }),
     namedContexts: new Map(Object.entries(contexts).map(([name, value]) => [name, namedContext(value)])),
   };
 }

@@ -11,7 +11,7 @@ import { BuildSessions } from '../build/build-sessions.ts';
 import type { Exchange } from '../exchange.ts';
 import { list, map, string, struct } from '../json/schema.ts';
 import { ProgressStream } from '../progress-stream.ts';
-import { integer, text, type QueryValues } from '../query.ts';
+import { integer, text } from '../query.ts';
 import { route, type Route } from '../route.ts';
 import { buildCacheRoutes } from './build-cache.ts';
 import { sendStream } from './archive.ts';
@@ -103,10 +103,10 @@ export function buildRoutes(builder: Builder): Route[] {
       path: '/build',
       operation: 'ImageBuild',
       coverage: 'partial',
-      note: 'version 1 (no BuildKit); `outputs` is refused, `cachefrom` takes caches of registries',
+      note: 'version 1 (no BuildKit); of `outputs` those that the engine keeps or pushes, `cachefrom` takes caches of registries',
       query: buildQuery,
       handle(exchange, query) {
-        refuseUnsupported(query);
+        checkVersion(query.version);
         const options = { isExtended: false, question: undefined };
         return build({ builder, sessions, exchange }, buildRequest(query), options);
       },
@@ -152,8 +152,11 @@ async function build(
         onMessage: (message) => output.write(message),
         ...(isExtended ? { onStatus: (trace) => output.write({ trace }) } : {}),
       };
-      if (question === undefined) await builder.build(complete);
-      else output.write({ answer: await builder.ask(complete, question) });
+      if (question !== undefined) output.write({ answer: await builder.ask(complete, question) });
+      else {
+        const result = await builder.build(complete);
+        if (isExtended) output.write({ result });
+      }
     } catch (error) {
       if (!exchange.response.headersSent) throw error;
       const message = error instanceof Error ? error.message : String(error);
@@ -175,10 +178,15 @@ function buildQuestion(call: string): BuildQuestion | undefined {
   throw new EngineError('invalid-parameter', `unknown call ${JSON.stringify(call)}`);
 }
 
-function refuseUnsupported(query: QueryValues<typeof buildQuery>): void {
-  const refuse = (what: string): never => {
-    throw new EngineError('not-implemented', `${what} is not supported by this engine yet`);
-  };
-  if (query.version === '2') refuse('BuildKit (set DOCKER_BUILDKIT=0)');
-  if (query.outputs !== '' && query.outputs !== '[]' && query.outputs !== 'null') refuse('exporting a build');
+/** @throws {EngineError} */
+function checkVersion(version: string): void {
+  if (version === '2') {
+    throw new EngineError(
+      'not-implemented',
+      'BuildKit (set DOCKER_BUILDKIT=0) is not supported by this engine yet',
+    );
+  }
+  if (version !== '' && version !== '1') {
+    throw new EngineError('invalid-parameter', `invalid version ${JSON.stringify(version)}`);
+  }
 }

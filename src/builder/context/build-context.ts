@@ -31,6 +31,8 @@ export interface BuildContext {
   readonly ignored: IgnoreRules;
   /** What was sent besides the context's own files; see SENT_PARTS. */
   readonly sentDirectory: string;
+  /** Of the repository that it came from. */
+  readonly commit: string | undefined;
 }
 
 /**
@@ -67,6 +69,7 @@ export async function receiveContext(
   const name = options.dockerfile === '' ? 'Dockerfile' : options.dockerfile;
   const sentDirectory = `${directory}-parts`;
   let lone: string | undefined;
+  let commit: string | undefined;
   if (remote === '' || options.hasParts) {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     lone = await unpackContext(body ?? nothing(), directory, options);
@@ -74,7 +77,7 @@ export async function receiveContext(
   }
   if (remote !== '') {
     rmSync(directory, { recursive: true, force: true });
-    lone = await fetchContext(remote, options);
+    ({ lone, commit } = await fetchContext(remote, options));
   }
   const sent = `${sentDirectory}/Dockerfile`;
   if (lstatSync(sent, { throwIfNoEntry: false })?.isFile() === true) lone = readFileSync(sent, 'utf8');
@@ -85,7 +88,7 @@ export async function receiveContext(
     `${directory}/${found.path}.dockerignore`,
     `${directory}/.dockerignore`,
   ]);
-  return { directory, dockerfile: found.text, dockerfileName: name, ignored, sentDirectory };
+  return { directory, dockerfile: found.text, dockerfileName: name, ignored, sentDirectory, commit };
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
@@ -97,16 +100,20 @@ function takeParts(directory: string, sentDirectory: string): void {
   if (lstatSync(parts, { throwIfNoEntry: false })?.isDirectory() === true) renameSync(parts, sentDirectory);
 }
 
-/** @returns the Dockerfile's text when that is all there is */
-async function fetchContext(remote: string, options: ContextOptions): Promise<string | undefined> {
+/** `lone` is the Dockerfile's text when that is all there is. */
+async function fetchContext(
+  remote: string,
+  options: ContextOptions,
+): Promise<{ lone: string | undefined; commit: string | undefined }> {
   const { directory, keepGitDir, signal } = options;
   const git = parseGitReference(remote, true);
   if (git !== undefined) {
-    await checkOut(git, directory, { keepGitDir: git.keepGitDir ?? keepGitDir, signal });
-    return undefined;
+    const commit = await checkOut(git, directory, { keepGitDir: git.keepGitDir ?? keepGitDir, signal });
+    return { lone: undefined, commit };
   }
   mkdirSync(directory, { recursive: true, mode: 0o755 });
-  return await unpackContext(await fetchRemote(remote, signal), directory, options);
+  const lone = await unpackContext(await fetchRemote(remote, signal), directory, options);
+  return { lone, commit: undefined };
 }
 
 /** Unpacks a tar. @returns the Dockerfile's text when the body is no archive */

@@ -1,4 +1,5 @@
 import type { Digest } from '../../spec/index.ts';
+import type { RunDevice } from '../dockerfile/instructions/instruction.ts';
 import type { StepMount } from '../ops/run-mounts.ts';
 
 /**
@@ -45,6 +46,11 @@ export interface ExecOperation {
   workingDirectory: string;
   /** `default`, `none`, `host` or a network's name. */
   network: string;
+  /** With all that the engine itself may do. */
+  isInsecure?: true;
+  devices?: readonly RunDevice[];
+  /** Of its programs, where it is not the machine's. */
+  foreignPlatform?: string;
   extraHosts: readonly string[];
   mounts: readonly StepMount[];
   /** For each mount the index of its input; undefined when it has none. */

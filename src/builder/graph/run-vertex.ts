@@ -1,6 +1,8 @@
+import { formatPlatform, platformRank, type Platform } from '../../spec/index.ts';
 import type { RunInstruction } from '../dockerfile/instructions/instruction.ts';
 import { parseStepMount } from '../ops/run-mounts.ts';
 import { inShell } from './apply-config.ts';
+import type { Entitlements } from './entitlements.ts';
 import type { Vertex } from './operation.ts';
 import type { StageState } from './stage.ts';
 
@@ -15,9 +17,16 @@ export async function runVertex(
     name: string;
     networkMode: string;
     extraHosts: readonly string[];
+    entitlements: Entitlements;
+    machine: Platform;
     sourceOf: (from: string) => Promise<Vertex | null>;
   },
 ): Promise<{ vertex: Vertex; createdBy: string }> {
+  const { isInsecure } = instruction;
+  const { entitlements } = options;
+  if (isInsecure) entitlements.require('security.insecure');
+  if (instruction.network === 'host') entitlements.require('network.host');
+  const devices = instruction.devices.map((device) => entitlements.device(device));
   const command = commandOf(state, instruction);
   const args = state.arguments();
   const mounts = instruction.mounts.map((text) => parseStepMount(text, (word) => state.expand(word)));
@@ -37,6 +46,11 @@ export async function runVertex(
       workingDirectory: state.config.WorkingDir ?? '',
       // The step's own network counts before the build's.
       network: instruction.network === 'default' ? options.networkMode || 'default' : instruction.network,
+      ...(isInsecure ? { isInsecure } : {}),
+      ...(devices.length === 0 ? {} : { devices }),
+      ...(platformRank(state.platform, options.machine) >= 0
+        ? {}
+        : { foreignPlatform: formatPlatform(state.platform) }),
       extraHosts: options.extraHosts,
       mounts,
       mountInputs,

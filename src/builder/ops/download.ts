@@ -16,7 +16,7 @@ export async function download(
   url: string,
   directory: string,
   options: { checksum: string; needsName: boolean; signal: AbortSignal },
-): Promise<CopySource> {
+): Promise<{ source: CopySource; digest: string }> {
   const failed = (why: string, cause?: unknown): EngineError =>
     new EngineError('invalid-parameter', `ADD failed: ${why}`, cause === undefined ? {} : { cause });
   const response = await openUrl(url, options.signal, failed);
@@ -45,5 +45,5 @@ export async function download(
   const modified = Date.parse(response.headers.get('last-modified') ?? '');
   const seconds = Number.isNaN(modified) ? 0 : modified / 1000;
   utimesSync(path, seconds, seconds);
-  return { path, name, stat: statSync(path) };
+  return { source: { path, name, stat: statSync(path) }, digest };
 }

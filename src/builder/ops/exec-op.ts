@@ -71,6 +71,7 @@ async function exec(
   const note = (text: string): void => job.output({ kind: 'note', text });
   note(` ---> Running in ${id.slice(0, 12)}\n`);
   const chainId = root.stack?.chainId ?? null;
+  let said = '';
   await snapshotter.prepare(id, chainId);
   try {
     const opened = await StepMounts.open(
@@ -99,15 +100,20 @@ async function exec(
         command: [...operation.command],
         environment: [...operation.hiddenEnvironment, ...operation.environment],
         networkMode: operation.network,
+        isInsecure: operation.isInsecure === true,
+        devices: operation.devices ?? [],
         extraHosts: operation.extraHosts,
         cgroupParent: request.cgroupParent ?? '',
         limits: request.limits ?? {},
         signal: job.signal,
-        onOutput: (kind, chunk) => job.output({ kind, chunk }),
+        onOutput: (kind, chunk) => {
+          said = said.slice(-200) + chunk.toString('latin1');
+          job.output({ kind, chunk });
+        },
       },
       opened,
     );
-    if (exitCode !== 0) throw failed(operation.command, exitCode);
+    if (exitCode !== 0) throw failed(operation, exitCode, said);
     if (request.removesContainers !== false) note(`Removing intermediate container ${id.slice(0, 12)}\n`);
   } catch (error) {
     await snapshotter.remove(id);
@@ -116,10 +122,15 @@ async function exec(
   return snapshotLayer(snapshotter, id);
 }
 
-function failed(command: readonly string[], exitCode: number): EngineError {
+/** @param said the end of what it said: the runtime's words when it could not be started */
+function failed({ command, foreignPlatform }: ExecOperation, exitCode: number, said: string): EngineError {
+  const why =
+    foreignPlatform !== undefined && /exec format error/i.test(said)
+      ? `: no handler of binfmt_misc runs programs of ${foreignPlatform} on this machine`
+      : '';
   return new EngineError(
     'internal',
-    `The command '${command.join(' ')}' returned a non-zero code: ${exitCode}`,
+    `The command '${command.join(' ')}' returned a non-zero code: ${exitCode}${why}`,
     { code: 'step-failed', details: { exitCode } },
   );
 }

@@ -5,7 +5,9 @@ import { buildHostname, buildHosts, buildResolvConf, readHostResolvConf } from '
 import type { ChainId, ImageConfig, RuntimeMount } from '../../spec/index.ts';
 import { containerCgroupsPath } from '../../sys/index.ts';
 import type { BuildLimits } from '../builder.ts';
+import type { RunDevice } from '../dockerfile/instructions/instruction.ts';
 import type { BuilderOptions, BuilderParts } from '../parts.ts';
+import { findDevices } from './cdi-devices.ts';
 import { removeStubs, stubsFor } from './mount-stubs.ts';
 import { StepMounts } from './step-mounts.ts';
 import { stepConfig, stepHostConfig } from './step-config.ts';
@@ -28,6 +30,8 @@ export interface ExecStep {
   environment: string[];
   /** `default`, `none`, `host` or a network's name. */
   networkMode: string;
+  isInsecure: boolean;
+  devices: readonly RunDevice[];
   extraHosts: readonly string[];
   cgroupParent: string;
   limits: BuildLimits;
@@ -66,19 +70,24 @@ export async function execStep(
       prefix: 'coracle',
       id,
     });
-    const hostConfig = stepHostConfig({ ...step, networkMode: network.mode });
+    const given = findDevices(step.devices);
+    const hostConfig = stepHostConfig({ ...step, networkMode: network.mode, devices: given.devices });
     const stubs = stubsFor(
       rootPath,
-      [...prepared.mounts].map((mount) => mount.destination),
+      [...given.mounts, ...prepared.mounts].map((mount) => mount.destination),
     );
     const { spec } = parts.buildSpec({
       id,
-      config: stepConfig(step, network.hostname, [...step.environment, ...prepared.environment]),
+      config: stepConfig(step, network.hostname, [
+        ...step.environment,
+        ...given.environment,
+        ...prepared.environment,
+      ]),
       hostConfig,
       imageConfig: noImage,
       rootPath,
       entrypointAndCommand: step.command,
-      mounts: [...network.mounts, ...prepared.mounts],
+      mounts: [...network.mounts, ...given.mounts, ...prepared.mounts],
       namespacePaths: network.namespacePaths,
       cgroupsPath: cgroupPath,
       cgroupVersion: cgroups.setup.version,

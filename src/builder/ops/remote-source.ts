@@ -10,6 +10,8 @@ export interface RemoteSource {
   source: CopySource;
   /** Of a repository; undefined for a download. What it holds is told by it, whatever git wrote beside the files. */
   commit: string | undefined;
+  /** Of a download, `sha256:<hex>`; '' for a repository. */
+  digest: string;
 }
 
 /** True for what ADD fetches and COPY refuses. */
@@ -27,7 +29,7 @@ export async function fetchSource(
   options: { checksum: string; keepGitDir: boolean; needsName: boolean; signal: AbortSignal },
 ): Promise<RemoteSource> {
   const git = parseGitReference(word);
-  if (git === undefined) return { source: await download(word, directory, options), commit: undefined };
+  if (git === undefined) return { ...(await download(word, directory, options)), commit: undefined };
   const { checksum, signal } = options;
   if (checksum !== '' && git.checksum !== '' && checksum !== git.checksum) {
     throw new EngineError('invalid-parameter', `checksum mismatch "${checksum}" != "${git.checksum}"`);
@@ -36,5 +38,5 @@ export async function fetchSource(
     keepGitDir: git.keepGitDir ?? options.keepGitDir,
     signal,
   });
-  return { source: { path: directory, name: '', stat: statSync(directory) }, commit };
+  return { source: { path: directory, name: '', stat: statSync(directory) }, commit, digest: '' };
 }

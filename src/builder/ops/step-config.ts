@@ -24,6 +24,8 @@ export function stepHostConfig(options: {
   networkMode: string;
   limits: BuildLimits;
   extraHosts: readonly string[];
+  isInsecure: boolean;
+  devices: HostConfig['Devices'];
 }): HostConfig {
   const { limits } = options;
   return emptyHostConfig({
@@ -40,5 +42,7 @@ export function stepHostConfig(options: {
     AutoRemove: true,
     ExtraHosts: [...options.extraHosts],
     ShmSize: limits.shmSizeBytes ?? 0,
+    Privileged: options.isInsecure,
+    Devices: options.devices,
   });
 }

@@ -6,7 +6,8 @@ export class StepNames {
   readonly #stages: ReadonlyMap<number, { label: string; total: number }>;
   readonly #given = new Map<number, number>();
 
-  constructor(plan: Pick<BuildPlan, 'stages' | 'needed'>) {
+  /** @param label in front of all of them */
+  constructor(plan: Pick<BuildPlan, 'stages' | 'needed'>, label = '') {
     const severalStages = plan.stages.length > 1;
     this.#stages = new Map(
       plan.needed.map(({ index, stage, base }) => {
@@ -14,7 +15,13 @@ export class StepNames {
         const files = stage.instructions.filter(makesFiles).length;
         return [
           index,
-          { label: name === '' ? '' : `${name} `, total: files + (base.kind === 'image' ? 1 : 0) },
+          {
+            label: [label, name]
+              .filter((part) => part !== '')
+              .map((part) => `${part} `)
+              .join(''),
+            total: files + (base.kind === 'image' ? 1 : 0),
+          },
         ];
       }),
     );

@@ -34,10 +34,16 @@ export class BuildRun {
     services: BuildServices,
     request: BuildRequest,
     context: BuildContext,
-    options: { directory: string; signal: AbortSignal; trace: BuildTrace },
+    options: {
+      directory: string;
+      signal: AbortSignal;
+      trace: BuildTrace;
+      /** In front of the names of steps: the platform when there are several. */
+      label: string;
+    },
   ) {
     this.#context = context;
-    const { trace } = options;
+    const { trace, label } = options;
     const session = new BuildSession(services, request, {
       ...options,
       sentDirectory: context.sentDirectory,
@@ -65,6 +71,7 @@ export class BuildRun {
     this.#build = {
       session,
       trace,
+      label,
       file,
       plan,
       named,

@@ -3,6 +3,8 @@ import { EngineError } from '../../errors/index.ts';
 import type { Tree } from '../../images/index.ts';
 import type { ChainId } from '../../spec/index.ts';
 import type { BuildRequest } from '../builder.ts';
+import { Materials } from '../export/materials.ts';
+import { Entitlements } from '../graph/entitlements.ts';
 import type { Vertex } from '../graph/operation.ts';
 import type { Result } from '../ops/prepared.ts';
 import { viewTree, type TreeView } from '../ops/tree-view.ts';
@@ -37,6 +39,10 @@ export class BuildSession {
   readonly services: BuildServices;
   readonly request: BuildRequest;
   readonly signal: AbortSignal;
+  /** For provenance. */
+  readonly materials = new Materials();
+  /** Of its RUN steps. */
+  readonly entitlements: Entitlements;
   /** Digests of file contents computed so far, by path and what tells that the file is the same. */
   readonly hashed = new Map<string, string>();
   /** Of the solver: what was asked for so far. */
@@ -69,6 +75,9 @@ export class BuildSession {
   ) {
     this.services = services;
     this.request = request;
+    // A build in the host's network has been given that.
+    const ofNetwork = request.networkMode === 'host' ? ['network.host'] : [];
+    this.entitlements = new Entitlements([...ofNetwork, ...(request.allow ?? [])]);
     this.#directory = options.directory;
     this.#sentDirectory = options.sentDirectory;
     this.#locals = new Map(options.locals);

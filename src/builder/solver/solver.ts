@@ -86,10 +86,12 @@ export class Solver {
       if (operation.from === 'local') return { kind: 'directory', path: session.local(operation.name) };
       if (operation.from === 'remote') {
         const { url, keepGitDir } = operation;
-        const { source, commit } = await fetchSource(url, session.newDirectory('fetched'), {
+        const { source, commit, digest } = await fetchSource(url, session.newDirectory('fetched'), {
           ...operation,
           signal: session.signal,
         });
+        if (commit !== undefined) session.materials.repository(url, commit);
+        else session.materials.download(url, digest);
         // What a repository holds is told by its commit, whatever git wrote beside the files.
         const identity = commit === undefined ? undefined : `${url} ${commit} ${keepGitDir}`;
         return { kind: 'fetched', source, identity };

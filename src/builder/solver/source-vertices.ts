@@ -1,4 +1,5 @@
 import type { Image } from '../../images/index.ts';
+import { configPlatform } from '../../spec/index.ts';
 import type { NamedContext } from '../builder.ts';
 import type { NamedContexts } from '../context/named-contexts.ts';
 import type { Vertex } from '../graph/operation.ts';
@@ -30,7 +31,10 @@ export class SourceVertices {
     return this.#local(directory);
   }
 
-  image(image: Image): Vertex {
+  /** @param name by which it was found */
+  image(image: Image, name: string): Vertex {
+    const { digest } = this.#session.services.parts.images.target(image.id);
+    this.#session.materials.image(name, configPlatform(image.config), digest);
     return this.#vertex(image.id, {
       operation: { kind: 'source', from: 'image', imageId: image.id },
       inputs: [],

@@ -24,6 +24,8 @@ import { stepObserver } from './step-observer.ts';
 export interface Compilation {
   session: BuildSession;
   trace: BuildTrace;
+  /** In front of the names of steps. */
+  label: string;
   file: Dockerfile;
   plan: BuildPlan;
   named: NamedContexts;
@@ -45,7 +47,7 @@ export class StageCompiler {
 
   constructor(build: Compilation) {
     this.#build = build;
-    this.#names = new StepNames(build.plan);
+    this.#names = new StepNames(build.plan, build.label);
     this.#usedArgs = new Set(build.file.metaArgs.map(({ name }) => name));
   }
 
@@ -123,7 +125,7 @@ export class StageCompiler {
     const wanted = baseImage(this.#build, planned);
     if (wanted !== undefined) {
       const image = await images.find(wanted.name, wanted.platform);
-      return new StageState({ ...common, image, vertex: sources.image(image) });
+      return new StageState({ ...common, image, vertex: sources.image(image, wanted.name) });
     }
     const state = new StageState({ ...common, image: null, vertex: null });
     const context = base.kind === 'context' ? named.find(base.name) : undefined;
@@ -167,6 +169,8 @@ export class StageCompiler {
           name,
           networkMode: request.networkMode ?? '',
           extraHosts: request.extraHosts ?? [],
+          entitlements: session.entitlements,
+          machine: session.services.options.platform,
           sourceOf,
         });
         observe(vertex);
@@ -241,7 +245,11 @@ export class StageCompiler {
     const context = named.find(from);
     if (context !== undefined && context.kind !== 'image') return await sources.named(from, context);
     try {
-      return sources.image(await images.find(context?.name ?? from, undefined));
+      const name = context?.name ?? from;
+      return sources.image(
+        await images.find(name, wantedPlatform(this.#build, plan.stages[stageIndex])),
+        name,
+      );
     } catch (error) {
       const why = (error as Error).message;
       throw new EngineError('invalid-parameter', `invalid from flag value ${from}: ${why}`, { cause: error });
@@ -260,12 +268,17 @@ export function baseImage(
   build: Compilation,
   planned: PlannedStage,
 ): { name: string; platform: Platform | undefined } | undefined {
-  const { base, platform } = planned;
+  const { base } = planned;
   const context = base.kind === 'context' ? build.named.find(base.name) : undefined;
   const name = context?.kind === 'image' ? context.name : base.kind === 'image' ? base.name : undefined;
   if (name === undefined) return undefined;
-  const isOpen = platform === '' && (build.session.request.platform ?? '') === '';
-  return { name, platform: isOpen ? undefined : stagePlatform(build, planned) };
+  return { name, platform: wantedPlatform(build, planned) };
+}
+
+/** Of images that a stage uses; undefined when nobody said. */
+function wantedPlatform(build: Compilation, planned: PlannedStage | undefined): Platform | undefined {
+  const isOpen = (planned?.platform ?? '') === '' && (build.session.request.platform ?? '') === '';
+  return isOpen || planned === undefined ? undefined : stagePlatform(build, planned);
 }
 
 /** As history shows a step that ran nothing. */

@@ -1,15 +1,12 @@
-import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs';
+import { createWriteStream, mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ApiClient } from '../../client/index.ts';
 import { mapTar, memberAgain, readTar, writeTar, type TarSource } from '../../archive/index.ts';
-import { imageAuth } from '../auth.ts';
 import type { Cli } from '../cli.ts';
-import { imagePath } from '../commands/image/names.ts';
 import { unpack } from '../copy.ts';
 import { parseCsv } from '../opts/csv.ts';
 import { familiar, fullName, parseReference, type Reference } from '../opts/reference.ts';
-import { displayProgress, type ProgressMessage } from '../progress.ts';
 
 const types = ['local', 'tar', 'docker', 'oci', 'image', 'registry', 'cacheonly'] as const;
 type OutputType = (typeof types)[number];
@@ -38,7 +35,7 @@ export function parseOutputs(
     outputs.push({ type: 'docker', dest: '', attributes: new Map() });
   }
   const toStdout = outputs.filter(({ dest }) => dest === '-');
-  if (toStdout.length > 1) throw new Error('multiple outputs to standard output');
+  if (toStdout.length > 1) throw new Error('multiple outputs configured to write to stdout');
   return outputs;
 }
 
@@ -61,10 +58,12 @@ function parseOutput(value: string): Output {
   if (!(types as readonly string[]).includes(type)) {
     throw new Error(`exporter ${JSON.stringify(type)} could not be found`);
   }
-  if (dest === '' && (type === 'local' || type === 'oci' || type === 'tar')) {
-    throw new Error(`dest is required for ${type} exporter`);
+  const isDirectory = type === 'local' || given.get('tar') === 'false';
+  if (isDirectory && dest === '') throw new Error(`dest is required for ${type} exporter`);
+  if (isDirectory && dest === '-') throw new Error(`dest cannot be stdout for ${type} exporter`);
+  if (dest === '' && (type === 'oci' || type === 'tar')) {
+    return { type, dest: '-', attributes: given };
   }
-  if (dest === '-' && type === 'local') throw new Error('dest cannot be stdout for local exporter');
   return { type: type as OutputType, dest, attributes: given };
 }
 
@@ -72,10 +71,28 @@ export function isOn(output: Output, name: string): boolean {
   return ['true', '1'].includes((output.attributes.get(name) ?? '').toLowerCase());
 }
 
-/** Names that an output gives its image, else those of the build. */
+/** As the engine is told of an output. A file that the image is written to is no matter of it, nor are that file's names. */
+export function sentOutput(
+  output: Output,
+  names: readonly string[],
+  annotations: ReadonlyMap<string, string>,
+): { Type: string; Attrs: Record<string, string> } {
+  const attributes = Object.fromEntries([...output.attributes, ...annotations]);
+  delete attributes['name'];
+  const name = keepsImage(output) ? { name: names.join(',') } : {};
+  return { Type: output.type, Attrs: { ...attributes, ...name } };
+}
+
+/** Names that an output gives its image: those of `--tag`, else its own. */
 export function namesOf(output: Output, tags: readonly string[]): readonly string[] {
+  if (!isImage(output)) return [];
   const given = output.attributes.get('name');
-  return given === undefined ? tags : given.split(',');
+  return tags.length > 0 ? tags : given === undefined ? [] : given.split(',');
+}
+
+/** True when the engine makes something of the image, which is then in it or fetched from it. */
+export function isImage({ type }: Output): boolean {
+  return type !== 'local' && type !== 'tar' && type !== 'cacheonly';
 }
 
 /** True when the image stays in the engine's store under its names. */
@@ -86,75 +103,68 @@ export function keepsImage({ type, dest }: Output): boolean {
 /** One platform's image. */
 export interface BuiltImage {
   id: string;
-  /** `linux/amd64`; '' when the build is for one alone. */
+  /** `linux/amd64`. */
   platform: string;
 }
 
-/** Brings what was built to where an output wants it. */
+/** Where an engine says that what was built is. */
+export interface Target {
+  digest: string;
+  mediaType: string;
+  size: number;
+  annotations?: Record<string, string>;
+}
+
+/**
+ * Brings what was built to where an output wants it.
+ * @param target what the engine made of it for this output; null for an image without a manifest
+ */
 export async function deliver(
   cli: Cli,
   output: Output,
-  images: readonly BuiltImage[],
-  options: { tags: readonly string[]; epochSeconds: string | undefined },
+  built: { images: readonly BuiltImage[]; target: Target | null },
+  options: { names: readonly string[]; epochSeconds: string | undefined },
 ): Promise<void> {
+  const { images, target } = built;
+  if (isImage(output)) {
+    if (output.dest !== '') await saveImage(cli, output, target ?? images[0], options.names);
+    return;
+  }
+  if (output.type === 'cacheonly') return;
   const client = await cli.client();
-  const names = namesOf(output, options.tags);
-  switch (output.type) {
-    case 'cacheonly':
-      return;
-    case 'image':
-    case 'registry':
-    case 'docker':
-      if (output.dest === '') await keep(cli, client, output, images, names);
-      else await saveTo(cli, output.dest, images, (tar) => named(tar, names, images, true));
-      return;
-    case 'oci':
-      await saveOci(cli, output, images, names);
-      return;
-    case 'local':
-      for (const image of images) {
-        const directory = resolve(output.dest, image.platform.replaceAll('/', '_'));
-        mkdirSync(directory, { recursive: true });
-        const place = { directory, from: '/', to: '', owners: process.getuid?.() === 0 };
-        await unpack(await files(client, image, options.epochSeconds), place);
-      }
-      return;
-    case 'tar': {
-      const parts = images.map((image) => async (): Promise<AsyncIterable<Uint8Array>> => {
-        const tar = await files(client, image, options.epochSeconds);
-        return image.platform === '' ? tar : below(tar, `${image.platform.replaceAll('/', '_')}/`);
-      });
-      await write(cli, output.dest, joined(parts));
-    }
+  const isSplit = (output.attributes.get('platform-split') ?? String(images.length > 1)) !== 'false';
+  const merged = new MergedFiles();
+  const parts = images.map((image) => async (): Promise<AsyncIterable<Uint8Array>> => {
+    const tar = await files(client, image, options.epochSeconds);
+    if (isSplit) return below(tar, `${image.platform.replaceAll('/', '_')}/`);
+    return images.length > 1 ? merged.add(tar, image.platform) : tar;
+  });
+  if (output.type === 'tar') {
+    await write(cli, output.dest, joined(parts));
+    return;
+  }
+  const directory = resolve(output.dest);
+  mkdirSync(directory, { recursive: true });
+  for (const part of parts) {
+    await unpack(await part(), { directory, from: '/', to: '', owners: process.getuid?.() === 0 });
   }
 }
 
-async function keep(
-  cli: Cli,
-  client: ApiClient,
-  output: Output,
-  images: readonly BuiltImage[],
-  names: readonly string[],
-): Promise<void> {
-  const [image] = images;
-  if (image === undefined || images.length > 1) {
-    throw new Error(
-      'an image for several platforms cannot be kept here: write it to a file with --output type=oci,dest=FILE',
-    );
-  }
-  const pushes = output.type === 'registry' || isOn(output, 'push');
-  if (pushes && names.length === 0) throw new Error('tag is needed when pushing to registry');
-  for (const name of names) {
-    const reference = parseReference(name);
-    if (reference === null) throw new Error(`invalid reference format: ${name}`);
-    const tag = reference.tag || 'latest';
-    await client.post(`/images/${image.id}/tag`, { query: { repo: reference.name, tag } });
-    if (!pushes) continue;
-    const response = await client.request('POST', `/images/${imagePath(reference.name)}/push`, {
-      query: { tag },
-      headers: { 'X-Registry-Auth': await imageAuth(cli, name) },
+/** Files of several platforms in one place: no file of one may take the place of another's. */
+class MergedFiles {
+  readonly #owners = new Map<string, string>();
+
+  /** @throws {Error} with BuildKit's text, while it is read */
+  add(tar: AsyncIterable<Uint8Array>, platform: string): AsyncIterable<Uint8Array> {
+    return mapTar(tar, (entry) => {
+      const owner = this.#owners.get(entry.path);
+      if (owner !== undefined && entry.type !== 'directory') {
+        const both = `${entry.path} from ${owner} with ${platform}`;
+        throw new Error(`cannot overwrite ${both} when split option is disabled`);
+      }
+      this.#owners.set(entry.path, platform);
+      return [memberAgain(entry)];
     });
-    await displayProgress(cli, response.values<ProgressMessage>(), { fd: 2, quiet: true });
   }
 }
 
@@ -193,38 +203,26 @@ async function* joined(
   yield* writeTar(members());
 }
 
-async function saveTo(
-  cli: Cli,
-  dest: string,
-  images: readonly BuiltImage[],
-  change: (tar: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>,
-): Promise<void> {
-  const client = await cli.client();
-  const response = await client.request('GET', '/images/get', {
-    query: { names: images.map(({ id }) => id) },
-  });
-  await write(cli, dest, change(response.body));
-}
-
-async function saveOci(
+/** @param image what the archive is of, by a digest that the engine knows */
+async function saveImage(
   cli: Cli,
   output: Output,
-  images: readonly BuiltImage[],
+  image: Target | BuiltImage | undefined,
   names: readonly string[],
 ): Promise<void> {
-  const layout = (tar: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> =>
-    named(tar, names, images, false);
-  if ((output.attributes.get('tar') ?? 'true') !== 'false') {
-    await saveTo(cli, output.dest, images, layout);
+  if (image === undefined) throw new Error('the engine gave no image');
+  const client = await cli.client();
+  const id = 'digest' in image ? image.digest : image.id;
+  const annotations = 'digest' in image ? (image.annotations ?? {}) : {};
+  const response = await client.request('GET', '/images/get', { query: { names: [id] } });
+  const archive = named(response.body, names, { isDocker: output.type === 'docker', annotations });
+  if (output.attributes.get('tar') !== 'false') {
+    await write(cli, output.dest, archive);
     return;
   }
-  const client = await cli.client();
-  const response = await client.request('GET', '/images/get', {
-    query: { names: images.map(({ id }) => id) },
-  });
   const directory = resolve(output.dest);
   mkdirSync(directory, { recursive: true });
-  await unpack(layout(response.body), { directory, from: '/', to: '', owners: false });
+  await unpack(archive, { directory, from: '/', to: '', owners: false });
 }
 
 const MAX_JSON_BYTES = 16 * 1024 * 1024;
@@ -238,29 +236,27 @@ interface Index {
 /**
  * A saved archive with these names in it. The archive is saved by ids, so that names which the engine's store does not
  * know can be given, and that what it knows under other names does not get in.
- * @param docker keep what makes it an archive for `docker load`, too
+ * @param options.isDocker keep what makes it an archive for `docker load`, too
+ * @param options.annotations where the layout names the image
  */
 function named(
   tar: AsyncIterable<Uint8Array>,
   names: readonly string[],
-  images: readonly BuiltImage[],
-  docker: boolean,
+  { isDocker, annotations }: { isDocker: boolean; annotations: Record<string, string> },
 ): AsyncIterable<Uint8Array> {
-  if (docker && images.length > 1) {
-    throw new Error('docker exporter does not currently support exporting manifest lists');
-  }
   const references = names.map((name) => {
     const reference = parseReference(name);
     if (reference === null) throw new Error(`invalid reference format: ${name}`);
     return { ...reference, tag: reference.tag || 'latest' };
   });
   return mapTar(tar, async function* (entry): AsyncGenerator<TarSource> {
+    const json = async <T>(): Promise<T> =>
+      JSON.parse((await entry.bytes(MAX_JSON_BYTES)).toString('utf8')) as T;
     if (entry.path === 'index.json') {
-      const index = JSON.parse((await entry.bytes(MAX_JSON_BYTES)).toString('utf8')) as Index;
-      yield* indexFiles(index, references, images.length > 1);
-    } else if (entry.path === 'manifest.json' && docker) {
-      const manifests = JSON.parse((await entry.bytes(MAX_JSON_BYTES)).toString('utf8')) as object[];
+      yield jsonFile('index.json', withNames(await json<Index>(), references, annotations));
+    } else if (entry.path === 'manifest.json' && isDocker) {
       const RepoTags = references.length === 0 ? null : references.map((one) => familiar(one));
+      const manifests = await json<object[]>();
       yield jsonFile(
         'manifest.json',
         manifests.map((manifest) => ({ ...manifest, RepoTags })),
@@ -269,31 +265,21 @@ function named(
   });
 }
 
-async function* indexFiles(
+function withNames(
   index: Index,
   references: readonly Reference[],
-  several: boolean,
-): AsyncGenerator<TarSource> {
-  let targets = index.manifests.map(({ annotations: _dropped, ...manifest }) => manifest);
-  if (several) {
-    const { createHash } = await import('node:crypto');
-    const body = Buffer.from(JSON.stringify({ ...index, manifests: targets }));
-    const hex = createHash('sha256').update(body).digest('hex');
-    yield { path: `blobs/sha256/${hex}`, type: 'file', mode: 0o644, sizeBytes: body.length, body: [body] };
-    targets = [{ mediaType: index.mediaType, digest: `sha256:${hex}`, size: body.length }];
-  }
-  const manifests = targets.flatMap((target) =>
-    references.length === 0
-      ? [target]
-      : references.map((reference) => ({
-          ...target,
-          annotations: {
-            'io.containerd.image.name': `${fullName(reference)}:${reference.tag}`,
-            'org.opencontainers.image.ref.name': reference.tag,
-          },
-        })),
-  );
-  yield jsonFile('index.json', { ...index, manifests });
+  annotations: Record<string, string>,
+): Index {
+  const manifests = index.manifests.flatMap(({ annotations: _dropped, ...target }) => {
+    const given = references.map((reference) => ({
+      ...annotations,
+      'io.containerd.image.name': `${fullName(reference)}:${reference.tag}`,
+      'org.opencontainers.image.ref.name': reference.tag,
+    }));
+    const all = given.length === 0 && Object.keys(annotations).length > 0 ? [annotations] : given;
+    return all.length === 0 ? [target] : all.map((one) => ({ ...target, annotations: one }));
+  });
+  return { ...index, manifests };
 }
 
 function jsonFile(path: string, value: object): TarSource {
@@ -311,19 +297,4 @@ async function write(cli: Cli, dest: string, chunks: AsyncIterable<Uint8Array>):
   }
   mkdirSync(dirname(resolve(dest)), { recursive: true });
   await pipeline(chunks, createWriteStream(resolve(dest)));
-}
-
-/** `--metadata-file`, with the names that docker's has. */
-export function writeMetadata(path: string, image: BuiltImage | undefined, names: readonly string[]): void {
-  const full = names.map((name) => {
-    const reference = parseReference(name);
-    return reference === null ? name : `${fullName(reference)}:${reference.tag || 'latest'}`;
-  });
-  const metadata: Record<string, unknown> = {};
-  if (image !== undefined) {
-    metadata['containerimage.config.digest'] = image.id;
-    metadata['containerimage.digest'] = image.id;
-  }
-  if (full.length > 0) metadata['image.name'] = full.join(',');
-  writeFileSync(path, JSON.stringify(metadata, null, 2), { mode: 0o644 });
 }

@@ -3,6 +3,7 @@ import { registryConfig } from '../auth.ts';
 import type { Cli } from '../cli.ts';
 import { StatusError } from '../errors.ts';
 import type { ProgressMessage } from '../progress.ts';
+import type { BuiltImage, Target } from './outputs.ts';
 import type { BuildProgress } from './progress.ts';
 import type { SolveStatus } from './solve-status.ts';
 
@@ -12,19 +13,25 @@ interface BuildMessage extends ProgressMessage {
   source?: string;
   /** To `--call`. */
   answer?: unknown;
+  result?: Built;
+}
+
+interface Built {
+  /** None when nothing was built. */
+  images: readonly BuiltImage[];
+  /** As Builder.build() tells them. */
+  targets: readonly (Target | null)[];
 }
 
 /** What a build gave. */
-export interface Sent {
-  /** The image's id, '' when nothing was built. */
-  id: string;
+export interface Sent extends Built {
   answer: unknown;
 }
 
 /** Sends a build to our engine and shows what it does. @throws {StatusError} when it fails */
 export async function sendBuild(cli: Cli, request: ApiRequest, progress: BuildProgress): Promise<Sent> {
   const client = await cli.client();
-  let id = '';
+  let built: Built = { images: [], targets: [] };
   let answer: unknown;
   try {
     const headers = { ...request.headers, 'X-Registry-Config': await registryConfig(cli) };
@@ -32,7 +39,7 @@ export async function sendBuild(cli: Cli, request: ApiRequest, progress: BuildPr
     for await (const message of response.values<BuildMessage>()) {
       if (message.trace !== undefined) progress.update(message.trace);
       answer = message.answer ?? answer;
-      id = (message.aux as { ID?: string } | undefined)?.ID ?? id;
+      built = message.result ?? built;
       if (message.error === undefined) continue;
       const code = message.errorDetail?.code ?? 0;
       progress.end({ source: message.source });
@@ -43,5 +50,5 @@ export async function sendBuild(cli: Cli, request: ApiRequest, progress: BuildPr
     throw error;
   }
   progress.end();
-  return { id, answer };
+  return { ...built, answer };
 }

@@ -21,6 +21,13 @@ interface Common {
   endLine: number;
 }
 
+/** A device that RUN asks for by `--device`, by the names of the Container Device Interface. */
+export interface RunDevice {
+  name: string;
+  /** The step fails without it. */
+  isRequired: boolean;
+}
+
 export interface RunInstruction extends Common {
   kind: 'run';
   command: CommandLine;
@@ -28,6 +35,9 @@ export interface RunInstruction extends Common {
   /** Values of `--mount`, not yet expanded. */
   mounts: string[];
   network: string;
+  /** `--security=insecure`. */
+  isInsecure: boolean;
+  devices: RunDevice[];
 }
 
 export interface CopyInstruction extends Common {

@@ -5,7 +5,7 @@ import { parseDockerfile, type Node } from '../parser/parse.ts';
 import { jsonWords, splitWords } from '../parser/words.ts';
 import { Flags, type FlagTypes } from './flags.ts';
 import { healthcheckFlags, parseHealthcheck } from './healthcheck.ts';
-import type { CommandLine, CopyInstruction, Instruction } from './instruction.ts';
+import type { CommandLine, CopyInstruction, Instruction, RunDevice } from './instruction.ts';
 
 /** A failure that Docker reports without a line: it is found while splitting, before instructions are looked at. */
 class SplitError extends Error {}
@@ -83,13 +83,9 @@ const parsers: Readonly<Record<string, Parse>> = {
   onbuild: (reader) => ({ ...common(reader), kind: 'onbuild', trigger: trigger(reader) }),
   run: (reader) => {
     const { flags, node } = reader;
-    if (flags.text('security') === 'insecure') {
-      throw new Error(
-        'RUN --security=insecure needs the entitlement security.insecure, which is not granted',
-      );
-    }
-    if (flags.list('device').length > 0) {
-      throw new Error('RUN --device needs the entitlement device, which is not granted');
+    const security = flags.text('security') || 'sandbox';
+    if (!['sandbox', 'insecure'].includes(security)) {
+      throw new Error(`security mode ${JSON.stringify(security)} is not valid`);
     }
     const network = flags.text('network') || 'default';
     if (!['default', 'none', 'host'].includes(network)) {
@@ -102,11 +98,34 @@ const parsers: Readonly<Record<string, Parse>> = {
       heredocs: node.heredocs,
       mounts: flags.list('mount'),
       network,
+      isInsecure: security === 'insecure',
+      devices: flags.list('device').map(parseDevice),
     };
   },
   copy: (reader) => copy(reader, 'copy'),
   add: (reader) => copy(reader, 'add'),
 };
+
+/** `vendor.com/class=name,required`, `name=NAME,required=true`. @throws {Error} with BuildKit's texts */
+function parseDevice(text: string): RunDevice {
+  let name = '';
+  let isRequired = false;
+  for (const field of text.split(',')) {
+    const [key = '', value] = field.split(/=(.*)/s);
+    if (key.toLowerCase() === 'required') {
+      if (!['true', 'false', '1', '0', undefined].includes(value)) {
+        throw new Error(`invalid value for ${key}: ${value}`);
+      }
+      isRequired = value === undefined || value === 'true' || value === '1';
+    } else if (key.toLowerCase() === 'name' && value !== undefined) {
+      if (name !== '') throw new Error(`device name already set to ${name}`);
+      name = value;
+    } else if (name === '') name = field;
+    else if (value === undefined) throw new Error(`invalid field '${field}' must be a key=value pair`);
+    else throw new Error(`unexpected key '${key}' in '${field}'`);
+  }
+  return { name, isRequired };
+}
 
 /** @throws {DockerfileError} naming the line */
 export function parseInstruction(node: Node, escape: '\\' | '`'): Instruction {

@@ -1,17 +1,23 @@
+import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { ensureBases } from '../../base-image.ts';
 import { parseCall, showAnswer } from '../../build/answer.ts';
+import { annotationAttributes, provenanceAttributes } from '../../build/attach.ts';
 import { parseCaches } from '../../build/caches.ts';
 import { contextSource } from '../../build/context-source.ts';
 import { lend } from '../../build/lend.ts';
+import { imageId, writeMetadata } from '../../build/metadata.ts';
 import {
   deliver,
+  isImage,
   isOn,
   keepsImage,
   namesOf,
   parseOutputs,
-  writeMetadata,
+  sentOutput,
   type BuiltImage,
+  type Output,
+  type Target,
 } from '../../build/outputs.ts';
 import { BuildProgress, progressMode } from '../../build/progress.ts';
 import { sendBuild } from '../../build/send.ts';
@@ -40,9 +46,14 @@ export const build: Command = {
   description: 'Build an image from a Dockerfile',
   flags: [
     list('add-host', 'Add a line to the hosts file of RUN steps (name:ip)', { parse: parseExtraHost }),
-    list('allow', 'Entitlements of RUN steps (network.host)', { typeName: 'stringArray' }),
-    list('annotation', 'Add an annotation to the image'),
-    list('attest', 'Attestations; only those that are disabled are taken'),
+    list('allow', 'Entitlements of RUN steps (network.host, security.insecure, device[=NAME])', {
+      typeName: 'stringArray',
+    }),
+    list(
+      'annotation',
+      'Add an annotation to the image (KEY=VALUE, index:KEY=VALUE, manifest[linux/amd64]:KEY=VALUE)',
+    ),
+    list('attest', 'Attestations of the image (type=provenance,mode=max)', { typeName: 'stringArray' }),
     list('build-arg', 'Give an ARG of the Dockerfile a value', { parse: parseEnv }),
     list('build-context', 'Further contexts (name=directory, URL, docker-image://…, oci-layout://…)'),
     list('cache-from', 'Caches that are used too (NAME, type=registry,ref=NAME or type=local,src=DIR)', {
@@ -93,12 +104,12 @@ export const build: Command = {
       initial: 'auto',
       shownDefault: '"auto"',
     }),
-    text('provenance', 'Attestation of where the image comes from; only false is taken'),
+    text('provenance', 'Attestation of where the image comes from (true, mode=min, mode=max)'),
     bool('pull', 'Always look for newer base images'),
     bool('push', 'Upload the image (--output type=registry)'),
     bool('quiet', 'Show nothing but the image’s ID', { short: 'q' }),
     bool('rm', 'Remove containers of RUN steps', { initial: true }),
-    text('sbom', 'Attestation of what is in the image; only false is taken'),
+    text('sbom', 'Attestation of what is in the image; only false is taken: no scanner is run'),
     list('secret', 'Let RUN steps see a secret (id=ID,src=FILE or id=ID,env=NAME)', { typeName: 'secret' }),
     custom('shm-size', 'bytes', 'Size of /dev/shm', parseSize, { initial: 0 }),
     list('ssh', 'Let RUN steps speak to an SSH agent (default, ID=SOCKET, or ID=KEYFILE,KEYFILE)'),
@@ -109,122 +120,140 @@ export const build: Command = {
   ],
   arity: exactArgs(1),
   run: async (cli, flags) => {
-    refuse(flags);
     const outputs = parseOutputs(flags.list('output'), {
       push: flags.bool('push'),
       load: flags.bool('load'),
     });
     const mode = progressMode(flags.text('progress'), cli.env['BUILDKIT_PROGRESS']);
+    if (flags.bool('quiet') && !['auto', 'quiet'].includes(mode)) {
+      throw new Error(`progress=${mode} and quiet cannot be used together`);
+    }
     const quiet = flags.bool('quiet') || mode === 'quiet';
     const call = parseCall(flags.bool('check') ? 'check' : flags.text('call'));
-    const platforms = flags.list('platform').flatMap((value) => value.split(','));
-    const classic = !(await isOurs(cli));
-    const lost = classic && ['no-cache-filter', 'cache-to'].find((name) => flags.list(name).length > 0);
-    if (lost) throw new Error(`--${lost} is not known to the engine there`);
     const idFile = flags.text('iidfile');
-    if (idFile !== '') rmSync(idFile, { force: true });
-    const keeps = outputs.length === 0 || outputs.some(keepsImage);
-    if (platforms.length > 1 && keeps) {
-      throw new Error(
-        'Multi-platform images cannot be kept by this engine: write them with --output type=oci, local or tar',
-      );
-    }
-    if (platforms.length > 1 && flags.args[0] === '-') {
-      throw new Error('a context from standard input can be built for one platform alone');
-    }
-    const caches = parseCaches(cli, { from: flags.list('cache-from'), to: flags.list('cache-to') }, classic);
-    if (platforms.length > 1 && caches.cacheto !== undefined) {
-      throw new Error(
-        '--cache-to keeps what the build for one platform knows: build for one after the other',
-      );
+    if (idFile !== '') {
+      if (outputs.some(({ type }) => type === 'local' || type === 'tar')) {
+        throw new Error('local and tar exporters are incompatible with image ID file');
+      }
+      rmSync(idFile, { force: true });
     }
     const tags = flags.list('tag');
-    const images: BuiltImage[] = [];
-    for (const platform of platforms.length === 0 ? [''] : platforms) {
-      const source = await contextSource(
-        cli,
-        {
-          path: flags.args[0] ?? '',
-          file: flags.text('file'),
-          contexts: flags.list('build-context'),
-          caches: caches.sent,
-        },
-        classic,
-      );
-      if (source.dockerfileText !== undefined && !flags.bool('pull'))
-        await ensureBases(cli, source.dockerfileText);
-      const given = {
-        ...query(flags),
-        ...source.query,
-        cachefrom: caches.cachefrom,
-        cacheto: caches.cacheto,
-        t: outputs.length === 0 ? tags : [],
-        buildargs: buildArgs(cli, flags),
-        rewritetimestamp: outputs.some((output) => isOn(output, 'rewrite-timestamp')) ? 1 : undefined,
-        platform: platform || undefined,
-      };
-      const body = flags.bool('compress') ? await gzipped(source.body) : source.body;
-      let id: string;
-      if (classic && call !== undefined) throw new Error('this engine answers no --call');
-      if (classic) id = await requestBuild(cli, { query: given, body }, 1, quiet);
-      else {
-        using lent = await lend(cli, {
-          secrets: flags.list('secret'),
-          ssh: flags.list('ssh'),
-          caches: call === undefined ? caches.received : new Map(),
-        });
-        const progress = new BuildProgress(cli, quiet ? 'quiet' : mode);
-        const request = { query: { ...given, call: call?.method }, body, headers: lent.headers };
-        const sent = await sendBuild(cli, request, progress);
-        if (call !== undefined) {
-          showAnswer(cli, call, sent.answer);
-          return;
-        }
-        await lent.received();
-        ({ id } = sent);
+    const classic = !(await isOurs(cli));
+    const sent = classic ? classicQuery(flags, outputs, tags) : ownQuery(flags, outputs, tags);
+    const caches = parseCaches(cli, { from: flags.list('cache-from'), to: flags.list('cache-to') }, classic);
+    const source = await contextSource(
+      cli,
+      {
+        path: flags.args[0] ?? '',
+        file: flags.text('file'),
+        contexts: flags.list('build-context'),
+        caches: caches.sent,
+      },
+      classic,
+    );
+    if (source.dockerfileText !== undefined && !flags.bool('pull'))
+      await ensureBases(cli, source.dockerfileText);
+    const buildId = randomBytes(16).toString('hex');
+    const given = {
+      ...query(flags),
+      ...source.query,
+      ...sent,
+      cachefrom: caches.cachefrom,
+      cacheto: caches.cacheto,
+      buildargs: buildArgs(cli, flags),
+      buildid: buildId,
+    };
+    const body = flags.bool('compress') ? await gzipped(source.body) : source.body;
+    let built: { images: readonly BuiltImage[]; targets: readonly (Target | null)[] };
+    if (classic) {
+      const id = await requestBuild(cli, { query: given, body }, 1, quiet);
+      built = { images: [{ id, platform: '' }], targets: [] };
+    } else {
+      using lent = await lend(cli, {
+        secrets: flags.list('secret'),
+        ssh: flags.list('ssh'),
+        caches: call === undefined ? caches.received : new Map(),
+      });
+      const progress = new BuildProgress(cli, quiet ? 'quiet' : mode);
+      const request = { query: { ...given, call: call?.method }, body, headers: lent.headers };
+      const answer = await sendBuild(cli, request, progress);
+      if (call !== undefined) {
+        showAnswer(cli, call, answer.answer);
+        return;
       }
-      images.push({ id, platform: platforms.length > 1 ? platform : '' });
+      await lent.received();
+      built = answer;
     }
-    const given = JSON.parse(buildArgs(cli, flags) ?? '{}') as Record<string, string | null>;
-    const epochSeconds = given['SOURCE_DATE_EPOCH'] ?? undefined;
-    for (const output of outputs) await deliver(cli, output, images, { tags, epochSeconds });
-    const [first] = images;
-    if (idFile !== '') writeFileSync(idFile, first?.id ?? '');
-    const names = outputs.length === 0 ? tags : outputs.flatMap((output) => namesOf(output, tags));
+    const args = JSON.parse(buildArgs(cli, flags) ?? '{}') as Record<string, string | null>;
+    const epochSeconds = args['SOURCE_DATE_EPOCH'] ?? undefined;
+    const { images, targets } = built;
+    const made = outputs.filter(isImage);
+    for (const output of outputs) {
+      const target = targets[made.indexOf(output)] ?? null;
+      await deliver(cli, output, { images, target }, { names: namesOf(output, tags), epochSeconds });
+    }
+    const names = outputs.length === 0 ? tags : made.flatMap((output) => namesOf(output, tags));
+    const result = { images, target: targets.at(-1) ?? null, names: [...new Set(names)], buildId };
+    if (idFile !== '') writeFileSync(idFile, imageId(result));
     const metadata = flags.text('metadata-file');
-    if (metadata !== '') writeMetadata(metadata, images.length === 1 ? first : undefined, names);
-    if (quiet) cli.out(`${first?.id ?? ''}\n`);
+    if (metadata !== '') writeMetadata(metadata, result);
+    if (quiet) cli.out(`${imageId(result)}\n`);
   },
 };
+
+type Query = Record<string, string | number | readonly string[] | undefined>;
+
+/** What our engine is asked for besides what Docker's own protocol has a word for. */
+function ownQuery(flags: Parsed, outputs: readonly Output[], tags: readonly string[]): Query {
+  const annotations = annotationAttributes(flags.list('annotation'));
+  const provenance = provenanceAttributes({
+    attest: flags.list('attest'),
+    provenance: flags.text('provenance'),
+    sbom: flags.text('sbom'),
+  });
+  const image: Output = { type: 'image', dest: '', attributes: new Map() };
+  const made = outputs.length === 0 ? [image] : outputs.filter(isImage);
+  const sent = made.map((output) => sentOutput(output, namesOf(output, tags), annotations));
+  const platforms = flags.list('platform').flatMap((value) => value.split(','));
+  const isSeveral = platforms.length > 1 || provenance !== undefined;
+  if (isSeveral && outputs.some(({ type, dest }) => type === 'docker' && dest !== '')) {
+    throw new Error(
+      'docker exporter does not support exporting manifest lists, use the oci exporter instead',
+    );
+  }
+  const rewrites = outputs.some((output) => isOn(output, 'rewrite-timestamp'));
+  return {
+    outputs: sent.length === 0 ? undefined : JSON.stringify(sent),
+    platform: platforms.length === 0 ? undefined : platforms.join(','),
+    allow: flags.list('allow'),
+    provenance,
+    rewritetimestamp: rewrites ? 1 : undefined,
+    nocachefilter: flags.list('no-cache-filter').flatMap((value) => value.split(',')),
+  };
+}
+
+/** For another engine. @throws {Error} for what it has no word for */
+function classicQuery(flags: Parsed, outputs: readonly Output[], tags: readonly string[]): Query {
+  const lists = ['no-cache-filter', 'cache-to', 'annotation', 'attest', 'allow', 'ssh', 'secret'];
+  const texts = ['provenance', 'sbom'];
+  const lost =
+    lists.find((name) => flags.list(name).length > 0) ?? texts.find((name) => flags.text(name) !== '');
+  const isAsked = flags.bool('check') || flags.text('call') !== 'build';
+  const isPushed = outputs.some((output) => output.type === 'registry' || isOn(output, 'push'));
+  const unknown = lost ?? (isAsked ? 'call' : isPushed ? 'push' : undefined);
+  if (unknown !== undefined) throw new Error(`--${unknown} is not known to the engine there`);
+  const platforms = flags.list('platform');
+  if (platforms.length > 1 || platforms[0]?.includes(',') === true) {
+    throw new Error('Multi-platform build is not supported by the engine there');
+  }
+  return { t: outputs.length === 0 || outputs.some(keepsImage) ? tags : [], platform: platforms[0] };
+}
 
 /** True for this project's engine, which knows more than Docker's own protocol. */
 async function isOurs(cli: Cli): Promise<boolean> {
   const client = await cli.client();
   const { Platform } = await client.get<{ Platform?: { Name?: string } }>('/version');
   return Platform?.Name === 'Coracle';
-}
-
-/** What docker takes for builders that can do it, and this one cannot. */
-function refuse(flags: Parsed): void {
-  const isOff = (value: string): boolean => ['', 'false', '0'].includes(value);
-  for (const name of ['provenance', 'sbom']) {
-    if (!isOff(flags.text(name))) throw new Error(`Attestation is not supported by this engine: --${name}`);
-  }
-  for (const value of flags.list('attest')) {
-    if (!/(?:^|,)disabled=(?:true|1)(?:,|$)/.test(value)) {
-      throw new Error(`Attestation is not supported by this engine: --attest ${value}`);
-    }
-  }
-  if (flags.list('annotation').length > 0) {
-    throw new Error(
-      'annotations are not supported by this engine: images in its store have no manifest of their own',
-    );
-  }
-  for (const value of flags.list('allow')) {
-    if (value === 'network.host') continue;
-    const name = value.split('=', 1)[0] ?? '';
-    if (name !== 'security.insecure' && name !== 'device') throw new Error(`invalid entitlement: ${value}`);
-  }
 }
 
 /** Build arguments as JSON; SOURCE_DATE_EPOCH of the environment is one. */
@@ -246,7 +275,7 @@ async function gzipped(body: AsyncIterable<Uint8Array>): Promise<AsyncIterable<U
   return Readable.from(body, { objectMode: false }).pipe(createGzip());
 }
 
-function query(flags: Parsed): Record<string, string | number | readonly string[] | undefined> {
+function query(flags: Parsed): Query {
   const number = (name: string): number | undefined => flags.value<number>(name) || undefined;
   const given = (name: string): string | undefined => flags.text(name) || undefined;
   const flag = (name: string): 1 | undefined => (flags.bool(name) ? 1 : undefined);
@@ -260,7 +289,6 @@ function query(flags: Parsed): Record<string, string | number | readonly string[
   return {
     extrahosts: flags.list('add-host'),
     nocache: flag('no-cache'),
-    nocachefilter: flags.list('no-cache-filter').flatMap((value) => value.split(',')),
     squash: flag('squash'),
     pull: flag('pull'),
     rm: flags.bool('rm') ? 1 : 0,
