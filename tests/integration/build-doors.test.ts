@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { after, before, describe, test } from 'node:test';
-import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
+import { importBaseImage } from '../conformance/cli/run-case.ts';
 import { buildThrough, contextOf, type BuildOutcome } from '../fixtures/build-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 import { TestRegistry } from '../fixtures/registry.ts';

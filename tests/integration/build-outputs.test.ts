@@ -196,11 +196,9 @@ describe('several platforms, where nothing has to run', () => {
     await using registry = await TestRegistry.start();
     const name = `${registry.domain}/multi:1`;
     const metadata = join(work, 'multi-metadata');
-    const { exitCode, stderr } = await build(dockerfile, [
-      ...[...platforms, '--push', '-t', name, '--metadata-file', metadata],
-      ...['--annotation', 'index:all=x', '--annotation', 'manifest[linux/arm64]:one=y'],
-      ...['--provenance=mode=max', '--build-arg', 'KEY=value'],
-    ]);
+    const more = '--annotation index:all=x --annotation manifest[linux/arm64]:one=y --provenance=mode=max';
+    const words = [...platforms, '--push', '-t', name, '--metadata-file', metadata, ...more.split(' ')];
+    const { exitCode, stderr } = await build(dockerfile, [...words, '--build-arg', 'KEY=value']);
     assert.equal(exitCode, 0, stderr);
     const told = JSON.parse(readFileSync(metadata, 'utf8')) as Record<string, unknown>;
     assert.equal(told['containerimage.config.digest'], undefined);
