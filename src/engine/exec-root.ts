@@ -7,7 +7,7 @@ import { join } from 'node:path';
  */
 export function openExecRoot(path: string): Disposable {
   const isNew = mkdirSync(path, { recursive: true, mode: 0o711 }) !== undefined;
-  return { [Symbol.dispose]: () => void (isNew ? removeIfEmpty(path) : removeEmptyIn(path)) };
+  return { [Symbol.dispose]: () => void removeIfEmpty(path, !isNew) };
 }
 
 /** @returns whether nothing is left in it */
@@ -18,13 +18,13 @@ function removeEmptyIn(directory: string): boolean {
   return left.length === 0;
 }
 
-function removeIfEmpty(directory: string): boolean {
-  if (!removeEmptyIn(directory)) return false;
+function removeIfEmpty(directory: string, isKept = false): boolean {
   try {
+    if (!removeEmptyIn(directory) || isKept) return false;
     rmdirSync(directory);
     return true;
   } catch {
-    // Something is mounted there, or was put there just now.
+    // Something is mounted there, was put there just now, or it is gone.
     return false;
   }
 }
