@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { constants, crc32, deflateRaw } from 'node:zlib';
+import { inBatches } from './batches.ts';
 
 const deflate = promisify(deflateRaw);
 
@@ -16,6 +17,8 @@ const MAX_RUNNING = 4;
 const HEAD = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
 /** RFC 1951: an empty last block. */
 const LAST_BLOCK = Buffer.from([3, 0]);
+/** The buffer that is filled is none of a job's. */
+const pieces = { sizeBytes: PIECE_BYTES, buffers: MAX_RUNNING + 1, beforeBytes: WINDOW_BYTES };
 /** With room for what most pieces become, they come back in one turn. */
 const settings = { finishFlush: constants.Z_SYNC_FLUSH, chunkSize: PIECE_BYTES / 2 };
 
@@ -31,14 +34,11 @@ export async function* gzip(input: AsyncIterable<Uint8Array>, level = 4): AsyncG
   let sizeBytes = 0;
   yield HEAD;
   try {
-    for await (const { window, piece } of pieces(input)) {
-      checksum = crc32(piece, checksum);
-      sizeBytes += piece.length;
-      const job = deflate(piece, {
-        ...settings,
-        level,
-        ...(sizeBytes === piece.length ? {} : { dictionary: window }),
-      });
+    for await (const { bytes, before } of inBatches(input, pieces)) {
+      checksum = crc32(bytes, checksum);
+      const dictionary = sizeBytes === 0 ? {} : { dictionary: before };
+      sizeBytes += bytes.length;
+      const job = deflate(bytes, { ...settings, ...dictionary, level });
       // It fails for the reader in its turn, or not at all when nobody reads any more.
       job.catch(() => undefined);
       running.push(job);
@@ -52,35 +52,4 @@ export async function* gzip(input: AsyncIterable<Uint8Array>, level = 4): AsyncG
   tail.writeUInt32LE(checksum, 0);
   tail.writeUInt32LE(sizeBytes % 2 ** 32, 4);
   yield Buffer.concat([LAST_BLOCK, tail]);
-}
-
-/**
- * The bytes in pieces of one size, but for the last, each behind the end of the one before. Their memory is used again
- * when as many others were taken as can be under way: collecting that much garbage takes longer than copying.
- */
-async function* pieces(
-  input: AsyncIterable<Uint8Array>,
-): AsyncGenerator<{ window: Buffer; piece: Buffer }, void, void> {
-  const buffers = Array.from({ length: MAX_RUNNING + 1 }, () => Buffer.alloc(WINDOW_BYTES + PIECE_BYTES));
-  let turn = 0;
-  let filled = WINDOW_BYTES;
-  const take = (): { window: Buffer; piece: Buffer } => {
-    const buffer = buffers[turn] as Buffer;
-    turn = (turn + 1) % buffers.length;
-    buffer.copy(buffers[turn] as Buffer, 0, filled - WINDOW_BYTES, filled);
-    const piece = buffer.subarray(WINDOW_BYTES, filled);
-    filled = WINDOW_BYTES;
-    return { window: buffer.subarray(0, WINDOW_BYTES), piece };
-  };
-  for await (const chunk of input) {
-    for (let at = 0; at < chunk.length;) {
-      const buffer = buffers[turn] as Buffer;
-      const part = chunk.subarray(at, at + buffer.length - filled);
-      buffer.set(part, filled);
-      filled += part.length;
-      at += part.length;
-      if (filled === buffer.length) yield take();
-    }
-  }
-  if (filled > WINDOW_BYTES) yield take();
 }

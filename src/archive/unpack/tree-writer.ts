@@ -8,9 +8,11 @@ import {
   openSync,
   symlinkSync,
   unlinkSync,
+  write,
   writeSync,
   type Stats,
 } from 'node:fs';
+import { promisify } from 'node:util';
 import { EngineError, SyscallError, isEngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import { badArchive, pathBytes, type TarHeader } from '../tar/header.ts';
@@ -51,6 +53,8 @@ export interface TreeWriterOptions {
   /** A directory is never replaced by something else, nor the other way round. */
   noOverwriteDirNonDir?: boolean;
   maxEntries?: number;
+  /** What is large is written on another thread, so that its chunk must not change before settled(). */
+  inBackground?: boolean;
 }
 
 /**
@@ -72,6 +76,7 @@ export class TreeWriter implements TarHandler {
   /** What this archive made, by real path; whiteouts of the merged form leave it alone. */
   readonly #made = new Set<string>();
   #file: { fd: number; path: HostPath; header: TarHeader; createdMode: number } | undefined;
+  #writing: Promise<void> | undefined;
   /** Members so far. */
   entries = 0;
   #counted = 0;
@@ -152,6 +157,14 @@ export class TreeWriter implements TarHandler {
     const file = this.#file;
     if (file === undefined) return;
     const explicit = file.header.sparse !== null;
+    // More of the file is to come, with another chunk.
+    if (this.#options.inBackground === true && !explicit && position + chunk.length < file.header.sizeBytes) {
+      this.#writing = writeWhole(file.fd, chunk).catch((error: unknown) => {
+        throw memberError(error, file.header.path);
+      });
+      this.#writing.catch(() => undefined);
+      return;
+    }
     for (let at = 0; at < chunk.length;) {
       try {
         at += writeSync(file.fd, chunk, at, chunk.length - at, explicit ? position + at : null);
@@ -172,6 +185,11 @@ export class TreeWriter implements TarHandler {
     } finally {
       closeSync(file.fd);
     }
+  }
+
+  /** Resolves when what was given is written; with `inBackground` to be waited for before more is given, and at the end. */
+  async settled(): Promise<void> {
+    await this.#writing;
   }
 
   /** Sets what directories look like; call once, after the last member. */
@@ -412,6 +430,14 @@ export class TreeWriter implements TarHandler {
       break;
     }
     this.#directories.set(relative, impliedHeader());
+  }
+}
+
+const writeAsync = promisify(write);
+
+async function writeWhole(fd: number, chunk: Buffer): Promise<void> {
+  for (let at = 0; at < chunk.length;) {
+    at += (await writeAsync(fd, chunk, at, chunk.length - at, null)).bytesWritten;
   }
 }
 
