@@ -7,4 +7,5 @@ export {
   parseMinimumVersion,
   type ApiVersion,
 } from './api-version.ts';
+export { cacheFilters } from './routes/build-cache.ts';
 export type { Coverage, Method, Route } from './route.ts';

@@ -174,20 +174,34 @@ export interface CacheUsage {
   uses: number;
 }
 
-/** What to remove from the cache. */
-export interface CachePrune {
-  /** Also what images have the files of. */
-  all: boolean;
-  /** Only what was last used before this moment, ms since the epoch. */
-  unusedSinceMs?: number;
+/** How much of the cache is kept; without any of these nothing is. */
+export interface CacheSpace {
   /** Keep this much in any case. */
   reservedBytes?: number;
   /** Stop when no more than this is used. */
   maxUsedBytes?: number;
   /** Stop when the disk has this much free. */
   minFreeBytes?: number;
+}
+
+/** What to remove from the cache. */
+export interface CachePrune extends CacheSpace {
+  /** Also what images have the files of. */
+  all: boolean;
+  /** Only what was last used before this moment, ms since the epoch. */
+  unusedSinceMs?: number;
   matches?: (record: CacheUsage) => boolean;
 }
+
+/** What is removed again and again, without being asked. */
+export interface CacheRule extends Omit<CachePrune, 'unusedSinceMs'> {
+  /** Only what was not used for so long. */
+  unusedForMs?: number;
+}
+
+/** `rules`, one after the other, or those that there are by default, with this space instead of shares of the disk. */
+export type CacheGcOptions =
+  { rules: readonly CacheRule[]; space?: never } | { space: CacheSpace; rules?: never };
 
 /**
  * Builds images from Dockerfiles. What a step gave is found again by what it was made from: the same instruction on the same

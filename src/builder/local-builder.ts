@@ -25,7 +25,7 @@ import { withSource } from './progress/source-error.ts';
 import { BuildRun, shortDigest } from './solver/build-run.ts';
 import { BuildCache } from './solver/cache.ts';
 import { cacheUsage } from './solver/cache-usage.ts';
-import { defaultPolicy, pruneCache } from './solver/prune.ts';
+import { collectCache, defaultRules, pruneCache } from './solver/prune.ts';
 import type { BuildServices, BuildSession } from './solver/session.ts';
 import { Solver } from './solver/solver.ts';
 
@@ -97,12 +97,10 @@ export class LocalBuilder implements Builder {
     const now = Date.now();
     if (now - this.#collectedAtMs < COLLECT_EVERY_MS) return;
     this.#collectedAtMs = now;
-    const { bsize, blocks } = statfsSync(this.#services.options.dataRoot);
-    this.#later(
-      (async () => {
-        for (const policy of defaultPolicy(bsize * blocks, now)) await pruneCache(this.#services, policy);
-      })(),
-    );
+    const { dataRoot, cacheGc = { space: {} } } = this.#services.options;
+    const { bsize, blocks } = statfsSync(dataRoot);
+    const rules = cacheGc.rules ?? defaultRules(cacheGc.space, bsize * blocks);
+    this.#later(collectCache(this.#services, rules));
   }
 
   async #build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
@@ -250,11 +248,7 @@ export class LocalBuilder implements Builder {
   async cacheUsage(): ReturnType<Builder['cacheUsage']> {
     const { cache, cacheMounts, parts } = this.#services;
     const usage = await cacheUsage({ cache, cacheMounts, images: parts.images });
-    return usage.map(({ step, mount, ...record }) => {
-      void step;
-      void mount;
-      return record;
-    });
+    return usage.map(({ step: _step, mount: _mount, below: _below, top: _top, ...record }) => record);
   }
 
   async prune(options: Parameters<Builder['prune']>[0]): ReturnType<Builder['prune']> {

@@ -16,6 +16,7 @@ import type {
   Ulimit,
 } from '../spec/index.ts';
 import type { Cgroups, Syscall } from '../sys/index.ts';
+import type { CacheGcOptions } from './builder.ts';
 
 /** What a step's OCI configuration is made from. */
 export interface StepSpecInput {
@@ -63,5 +64,7 @@ export interface BuilderOptions {
   platform: Platform;
   /** Of contexts, and of archives that ADD unpacks. */
   archiveLimits?: UnpackLimits;
+  /** What is removed from the cache without being asked. */
+  cacheGc?: CacheGcOptions;
   onBackgroundError: (context: string, error: unknown) => void;
 }

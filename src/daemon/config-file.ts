@@ -72,6 +72,8 @@ function convert(path: string, key: string, setting: Setting, value: unknown): S
     case 'list':
       if (!Array.isArray(value)) throw wrong('a list');
       return value.map((item) => (typeof item === 'string' ? item : poolOption(item)));
+    case 'json':
+      return JSON.stringify(value);
     case 'map':
       if (typeof value !== 'object' || value === null) throw wrong('an object');
       return Object.entries(value).flatMap(([name, item]) => mapEntries(setting, name, item));

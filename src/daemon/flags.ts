@@ -7,7 +7,7 @@ import {
   type SettingValue,
 } from './settings.ts';
 
-const table: readonly Setting[] = settings;
+const table = (settings as readonly Setting[]).filter(({ isOfFile }) => isOfFile !== true);
 
 /**
  * Reads a command line as Go's pflag does: `--name value`, `--name=value`, `-xvalue`, `-x=value`, `--flag`,

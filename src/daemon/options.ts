@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { minimumApiVersion, parseMinimumVersion, type ApiVersion } from '../api/index.ts';
 import type { EngineOptions } from '../engine/index.ts';
 import type { Ulimit } from '../spec/index.ts';
+import { parseBuilderGc } from './builder-gc.ts';
 import { parseHost, type Host } from './hosts.ts';
 import { parseImageGc } from './image-gc.ts';
 import type { LogLevel } from './log.ts';
@@ -118,6 +119,7 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     linkEnvironment: !given.has('link-environment') || flag('link-environment'),
     labels,
     debug,
+    ...optional('buildCacheGc', parseBuilderGc(text('builder'))),
     ...optional('imageGc', parseImageGc(list('image-gc'))),
     archiveLimits: {
       ...optional('maxBytes', parseOptionalSize(text('max-archive-size'))),

@@ -2,7 +2,7 @@
  * dockerd's configuration: one table says each setting's flag, its key in the configuration file and its type, so that
  * flags, file, conflicts and help are all read from the same place.
  */
-export type SettingKind = 'flag' | 'text' | 'list' | 'map' | 'size' | 'number';
+export type SettingKind = 'flag' | 'text' | 'list' | 'map' | 'size' | 'number' | 'json';
 
 export interface Setting {
   /** Long flag without dashes. */
@@ -16,6 +16,8 @@ export interface Setting {
   readonly value?: string;
   /** False: accepted so that dockerd's command lines and files work, said in the log, and without effect. */
   readonly effect?: false;
+  /** There is no flag for it. */
+  readonly isOfFile?: true;
 }
 
 export const settings = [
@@ -29,6 +31,7 @@ export const settings = [
   { flag: 'bip', kind: 'text', help: 'IPv4 address for the default bridge, with its subnet' },
   { flag: 'bip6', kind: 'text', help: 'IPv6 address for the default bridge, with its subnet' },
   { flag: 'bridge', short: 'b', kind: 'text', help: 'Attach containers to a network bridge' },
+  { flag: 'builder', kind: 'json', help: 'Build cache: gc', isOfFile: true },
   { flag: 'cgroup-parent', kind: 'text', help: 'Set parent cgroup for all containers' },
   {
     flag: 'config-file',
@@ -251,7 +254,8 @@ export type GivenSettings = ReadonlyMap<SettingFlag, SettingValue>;
 
 /** The text of `--help`. */
 export function helpText(): string {
-  const rows = (settings as readonly Setting[]).map(({ flag, short, kind, help, value }) => {
+  const flags = (settings as readonly Setting[]).filter(({ isOfFile }) => isOfFile !== true);
+  const rows = flags.map(({ flag, short, kind, help, value }) => {
     const word =
       kind === 'flag' ? '' : ` ${value ?? (kind === 'text' ? 'string' : kind === 'number' ? 'int' : 'list')}`;
     return { left: `${short === undefined ? '      ' : `  -${short}, `}--${flag}${word}`, help };

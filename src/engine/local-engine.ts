@@ -264,6 +264,7 @@ async function compose(
       ulimits: options.defaultUlimits ?? [],
       noNewPrivileges: options.noNewPrivileges ?? false,
       platform,
+      ...(options.buildCacheGc === undefined ? {} : { cacheGc: options.buildCacheGc }),
       ...limited,
       onBackgroundError: (context, error) => log('error', `${context}: ${errorMessage(error)}`),
     },

@@ -1,4 +1,5 @@
 import type { UnpackLimits } from '../archive/index.ts';
+import type { CacheGcOptions } from '../builder/index.ts';
 import type { ImageGcPolicy } from '../images/index.ts';
 import type { RegistriesOptions } from '../registry/index.ts';
 import type { Ulimit } from '../spec/index.ts';
@@ -62,6 +63,8 @@ export interface EngineOptions {
   archiveLimits?: UnpackLimits;
   /** Removes unused images on its own, looking for them every `intervalMs`; default: never. */
   imageGc?: ImageGcPolicy & { intervalMs: number };
+  /** What is removed from the build cache without being asked; default: as dockerd. */
+  buildCacheGc?: CacheGcOptions;
   labels?: readonly string[];
   debug?: boolean;
   /** One line of what the engine does or could not do; default: nothing is written. */

@@ -1,6 +1,6 @@
 import type { Filters } from '../../containers/index.ts';
-import type { Builder, CacheUsage } from '../../builder/index.ts';
-import { EngineError } from '../../errors/index.ts';
+import type { Builder, CachePrune, CacheUsage } from '../../builder/index.ts';
+import { EngineError, errorMessage } from '../../errors/index.ts';
 import { filters, flag, integer } from '../query.ts';
 import { route, type Route } from '../route.ts';
 import { parseTimestamp } from '../timestamp.ts';
@@ -14,6 +14,11 @@ const fields: Readonly<Record<string, (record: CacheUsage, value: string) => boo
   inuse: ({ isInUse }, value) => isInUse === isTrue(value),
   shared: ({ isShared }, value) => isShared === isTrue(value),
   private: ({ isShared }, value) => isShared !== isTrue(value),
+  mutable: ({ kind }, value) => (kind === 'exec.cachemount') === isTrue(value),
+  immutable: ({ kind }, value) => (kind !== 'exec.cachemount') === isTrue(value),
+  // Clients send these to whatever they prune.
+  label: () => false,
+  'label!': () => true,
 };
 
 /** `POST /build/prune`. */
@@ -33,16 +38,15 @@ export function buildCacheRoutes(builder: Pick<Builder, 'prune'>): Route[] {
         'min-free-space': integer,
       },
       async handle(exchange, query) {
-        const until = one(query.filters, 'until') ?? one(query.filters, 'unused-for');
+        const reserved = query['reserved-space'] ?? 0;
+        // Until API 1.48 there was only the older name.
+        const hasNewer = exchange.version >= 48;
         const { ids, spaceReclaimedBytes } = await builder.prune({
           all: query.all,
-          ...(until === undefined
-            ? {}
-            : { unusedSinceMs: Number(parseTimestamp(until, 'until') / 1_000_000n) }),
-          reservedBytes: query['reserved-space'] ?? query['keep-storage'] ?? 0,
-          maxUsedBytes: query['max-used-space'] ?? 0,
-          minFreeBytes: query['min-free-space'] ?? 0,
-          ...matcher(query.filters),
+          reservedBytes: (hasNewer ? reserved : 0) || (query['keep-storage'] ?? 0),
+          maxUsedBytes: hasNewer ? (query['max-used-space'] ?? 0) : 0,
+          minFreeBytes: hasNewer ? (query['min-free-space'] ?? 0) : 0,
+          ...cacheFilters(query.filters),
         });
         exchange.json(200, {
           CachesDeleted: ids.length === 0 ? null : ids,
@@ -53,8 +57,13 @@ export function buildCacheRoutes(builder: Pick<Builder, 'prune'>): Route[] {
   ];
 }
 
-function matcher(given: Filters): { matches?: (record: CacheUsage) => boolean } {
+/** What filters let a prune remove. Records have no labels. @throws {EngineError} `invalid-parameter` with dockerd's texts */
+export function cacheFilters(given: Filters): Pick<CachePrune, 'unusedSinceMs' | 'matches'> {
   const checks: ((record: CacheUsage) => boolean)[] = [];
+  const [until, unusedFor] = ['until', 'unused-for'].map((name) => one(given, name));
+  if (until !== undefined && unusedFor !== undefined) {
+    throw new EngineError('invalid-parameter', 'conflicting filters: "until" and "unused-for"');
+  }
   for (const name of given.keys()) {
     if (name === 'until' || name === 'unused-for') continue;
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
@@ -63,7 +72,23 @@ function matcher(given: Filters): { matches?: (record: CacheUsage) => boolean } 
     if (name === 'id') checkPattern(value);
     checks.push((record) => field(record, value));
   }
-  return checks.length === 0 ? {} : { matches: (record) => checks.every((check) => check(record)) };
+  return {
+    ...(checks.length === 0 ? {} : { matches: (record) => checks.every((check) => check(record)) }),
+    ...sinceOf(until === undefined ? 'unused-for' : 'until', until ?? unusedFor),
+  };
+}
+
+function sinceOf(name: string, value: string | undefined): Pick<CachePrune, 'unusedSinceMs'> {
+  if (value === undefined) return {};
+  try {
+    return { unusedSinceMs: Number(parseTimestamp(value, name) / 1_000_000n) };
+  } catch (error) {
+    throw new EngineError(
+      'invalid-parameter',
+      `"${name}" filter expects a duration (e.g., '24h') or a timestamp: ${errorMessage(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 function checkPattern(text: string): void {

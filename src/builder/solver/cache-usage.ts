@@ -1,5 +1,5 @@
 import type { Images } from '../../images/index.ts';
-import { chainIds } from '../../spec/index.ts';
+import { chainIds, type ChainId } from '../../spec/index.ts';
 import type { CacheUsage } from '../builder.ts';
 import type { CacheMounts } from '../ops/cache-mounts.ts';
 import type { BuildCache } from './cache.ts';
@@ -11,6 +11,10 @@ const ID_DIGITS = 25;
 export interface UsedCache extends CacheUsage {
   step: string | undefined;
   mount: string | undefined;
+  /** Layers that it needs besides its own. */
+  below: readonly ChainId[];
+  /** The uppermost of its own. */
+  top: ChainId | undefined;
 }
 
 /** What the cache holds, the longest unused first. */
@@ -36,13 +40,15 @@ export async function cacheUsage(parts: {
     const isShared = own.length > 0 && own.every(({ chainId }) => ofImages.has(chainId));
     // What an image has of them is counted there.
     const sized = isShared ? unseen : unseen.filter(({ chainId }) => !ofImages.has(chainId));
-    const below = layers.at(-1 - record.ownLayers)?.chainId;
-    const parent = below === undefined ? undefined : makers.get(below);
+    const below = layers.slice(0, layers.length - record.ownLayers).map(({ chainId }) => chainId);
+    const parent = makers.get(below.at(-1) ?? '');
     const top = own.at(-1)?.chainId;
     if (top !== undefined && !makers.has(top)) makers.set(top, key.slice(0, ID_DIGITS));
     found.push({
       step: key,
       mount: undefined,
+      below,
+      top,
       id: key.slice(0, ID_DIGITS),
       parents: parent === undefined ? [] : [parent],
       kind: 'regular',
@@ -60,6 +66,8 @@ export async function cacheUsage(parts: {
     found.push({
       step: undefined,
       mount: name,
+      below: [],
+      top: undefined,
       id: name.slice(0, ID_DIGITS),
       parents: [],
       kind: 'exec.cachemount',

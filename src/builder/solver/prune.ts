@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import type { CachePrune } from '../builder.ts';
+import type { CachePrune, CacheRule, CacheSpace } from '../builder.ts';
 import { cacheUsage, type UsedCache } from './cache-usage.ts';
 import type { BuildServices } from './session.ts';
 
@@ -18,12 +18,15 @@ export async function pruneCache(
   let leftBytes = usage.reduce((sum, record) => sum + (record.isShared ? 0 : record.sizeBytes), 0);
   const keepBytes = bytesToKeep(leftBytes, options, services.options.dataRoot);
   const ids: string[] = [];
-  let spaceReclaimedBytes = 0;
-  const isOver = (): boolean => keepBytes === undefined || leftBytes > keepBytes;
   const steps: string[] = [];
-  for (const record of usage) {
-    if (!isOver()) break;
-    if (!isCandidate(record, options)) continue;
+  let spaceReclaimedBytes = 0;
+  const left = new RemovableRecords(
+    usage.filter((record) => isCandidate(record, options, keepBytes)),
+    usage,
+  );
+  while (keepBytes === undefined || leftBytes > keepBytes) {
+    const record = left.next();
+    if (record === undefined) break;
     if (record.mount !== undefined && !cacheMounts.remove(record.mount)) continue;
     if (record.step !== undefined) steps.push(record.step);
     ids.push(record.id);
@@ -41,9 +44,37 @@ export async function pruneCache(
 
 const STALE_MS = 60 * 24 * 60 * 60 * 1000;
 
-function isCandidate(record: UsedCache, { all, unusedSinceMs = Infinity, matches }: CachePrune): boolean {
+/** Gives records one after the other, the longest unused first, but none before those that lie on its layers are gone. */
+class RemovableRecords {
+  readonly #waiting: UsedCache[];
+  /** How many of all records there still are need a layer besides their own. */
+  readonly #needed = new Map<string, number>();
+
+  constructor(removable: readonly UsedCache[], all: readonly UsedCache[]) {
+    this.#waiting = [...removable];
+    for (const record of all) this.#need(record, 1);
+  }
+
+  next(): UsedCache | undefined {
+    const at = this.#waiting.findIndex(({ top }) => top === undefined || (this.#needed.get(top) ?? 0) === 0);
+    const [record] = at === -1 ? [] : this.#waiting.splice(at, 1);
+    if (record !== undefined) this.#need(record, -1);
+    return record;
+  }
+
+  #need({ below }: UsedCache, by: 1 | -1): void {
+    for (const chainId of below) this.#needed.set(chainId, (this.#needed.get(chainId) ?? 0) + by);
+  }
+}
+
+function isCandidate(
+  record: UsedCache,
+  { all, unusedSinceMs = Infinity, matches }: CachePrune,
+  keepBytes: number | undefined,
+): boolean {
   if (record.isInUse || record.lastUsedAtMs >= unusedSinceMs) return false;
-  if (record.isShared && !all) return false;
+  // What images have as well takes no space of the cache's.
+  if (record.isShared && (!all || keepBytes !== undefined)) return false;
   return matches?.(record) ?? true;
 }
 
@@ -63,26 +94,37 @@ function bytesToKeep(totalBytes: number, options: CachePrune, directory: string)
 
 const HOUR_MS = 60 * 60 * 1000;
 const GB = 1_000_000_000;
+/** So much of the space that is reserved may be taken by what is easily made again, percent; a number of BuildKit's. */
+const EASY_PERCENT = Math.E * Math.PI * ((1 + Math.sqrt(5)) / 2);
+
+/** Removes what rules say. */
+export async function collectCache(services: BuildServices, rules: readonly CacheRule[]): Promise<void> {
+  for (const { unusedForMs, ...rule } of rules) {
+    const since = unusedForMs === undefined ? {} : { unusedSinceMs: Date.now() - unusedForMs };
+    await pruneCache(services, { ...rule, ...since });
+  }
+}
 
 /**
- * What is removed without being asked, as BuildKit has it when nothing is configured: cache mounts that nobody used for two
- * days, beyond 512 MB; then what is older than sixty days, what images do not need, and all, until there is room.
- * @param diskBytes size of the disk
+ * The rules that there are when none are given, dockerd's: cache mounts that nobody used for two days, beyond a part of the
+ * space; then what is older than sixty days, what images do not need, and all, until there is room.
+ * @param diskBytes size of the disk, of which the space is a share when nothing is said of it
  */
-export function defaultPolicy(diskBytes: number, nowMs: number): CachePrune[] {
-  const space = {
-    reservedBytes: Math.min(diskBytes * 0.1, 10 * GB),
-    maxUsedBytes: Math.min(diskBytes * 0.6, 100 * GB),
-    minFreeBytes: Math.min(diskBytes * 0.2, 20 * GB),
-  };
+export function defaultRules(given: CacheSpace, diskBytes: number): CacheRule[] {
+  const share = (percent: number): number => (Math.floor((diskBytes * percent) / 100 / 2 ** 30) + 1) * GB;
+  const isGiven = Object.values(given).some((bytes: number) => bytes !== 0);
+  const space = isGiven
+    ? given
+    : { reservedBytes: share(10), maxUsedBytes: share(80), minFreeBytes: share(20) };
+  const easyBytes = Math.round(((space.reservedBytes ?? 0) / 100) * EASY_PERCENT);
   return [
     {
       all: false,
       matches: ({ kind }) => kind === 'exec.cachemount',
-      unusedSinceMs: nowMs - 48 * HOUR_MS,
-      maxUsedBytes: 512 * 1_000_000,
+      unusedForMs: 48 * HOUR_MS,
+      maxUsedBytes: Math.max(easyBytes, 512_000_000),
     },
-    { all: false, unusedSinceMs: nowMs - STALE_MS, ...space },
+    { all: false, unusedForMs: STALE_MS, ...space },
     { all: false, ...space },
     { all: true, ...space },
   ];

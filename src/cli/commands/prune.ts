@@ -1,8 +1,9 @@
 import type { Cli } from '../cli.ts';
 import { noArgs, type Command } from '../command.ts';
-import { bool, list, type Flag, type Parsed } from '../flags/flags.ts';
+import { bool, custom, list, type Flag, type Parsed } from '../flags/flags.ts';
 import { humanSize } from '../format/units.ts';
 import { filterArgs, filtersQuery, parseFilter } from '../opts/names.ts';
+import { parseSize } from '../opts/size.ts';
 import { confirm } from '../prompt.ts';
 
 type Filters = Record<string, string[]>;
@@ -60,12 +61,17 @@ async function images(cli: Cli, filters: Filters, all: boolean): Promise<Pruned>
   return { bytes: report.SpaceReclaimed, text: section('Deleted Images', lines) };
 }
 
-async function buildCache(cli: Cli, filters: Filters, all: boolean): Promise<Pruned> {
+async function buildCache(
+  cli: Cli,
+  filters: Filters,
+  all: boolean,
+  space: Readonly<Record<string, number>> = {},
+): Promise<Pruned> {
   const client = await cli.client();
   const report = await client.post<{ CachesDeleted: string[] | null; SpaceReclaimed: number }>(
     '/build/prune',
     {
-      query: { all: all ? 1 : undefined, filters: filtersQuery(filters) },
+      query: { all: all ? 1 : undefined, filters: filtersQuery(filters), ...space },
     },
   );
   return { bytes: report.SpaceReclaimed, text: section('Deleted build cache objects', report.CachesDeleted) };
@@ -115,10 +121,25 @@ export const imagePrune = command(
     `This will remove all ${flags.bool('all') ? 'images without at least one container associated to them' : 'dangling images'}.`,
   (cli, flags, filters) => images(cli, filters, flags.bool('all')),
 );
+/** Parameters of the same names. */
+const spaceFlags = [
+  ['keep-storage', 'The older name of --reserved-space'],
+  ['max-used-space', 'Remove until no more than this is used'],
+  ['min-free-space', 'Remove until the disk has this much free'],
+  ['reserved-space', 'Keep this much in any case'],
+] as const;
+
 export const builderPrune = command(
-  [bool('all', 'Remove the whole build cache', { short: 'a' })],
+  [
+    bool('all', 'Remove the whole build cache', { short: 'a' }),
+    ...spaceFlags.map(([name, help]) => custom(name, 'bytes', help, parseSize, { initial: 0 })),
+  ],
   (flags) => `This will remove all ${flags.bool('all') ? '' : 'dangling '}build cache.`,
-  (cli, flags, filters) => buildCache(cli, filters, flags.bool('all')),
+  (cli, flags, filters) => {
+    const given = spaceFlags.map(([name]) => [name, flags.value<number>(name) ?? 0] as const);
+    const space = Object.fromEntries(given.filter(([, bytes]) => bytes > 0));
+    return buildCache(cli, filters, flags.bool('all'), space);
+  },
 );
 
 function systemWarning(flags: Parsed, filters: readonly string[]): string {
