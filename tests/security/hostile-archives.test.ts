@@ -177,6 +177,17 @@ for (const [name, verdict, members, only = tarDoors] of attacks) {
   });
 }
 
+test('attacks in a layer that is unpacked while its archive comes in', async () => {
+  for (const [name, verdict, members, doorsOf = tarDoors] of attacks) {
+    const made = members(doors.outside);
+    if (Buffer.isBuffer(made) || !doorsOf.includes('layer')) continue;
+    const large = await tarOf([file('large', Buffer.alloc(1_200_000)), ...made]);
+    const error: unknown = await doors.take('layer', large).catch((thrown: unknown) => thrown);
+    assert.equal(error !== undefined, verdict !== 'inside', `${name}: ${String(error)}`);
+    assert.deepEqual(await doors.wrong(), [], name);
+  }
+});
+
 const copyingOut =
   'CVE-2018-15664, CVE-2018-1002100, CVE-2019-1002101, CVE-2019-11246, CVE-2019-11249, CVE-2019-11251';
 test(`${copyingOut}: no archive from a container leaves the directory that the command line copies it to`, async () => {
