@@ -117,6 +117,30 @@ test('Images.push() goes on after an upload that broke', async () => {
   assert.ok(registry.manifests.has('app/latest'));
 });
 
+for (const keepsUploads of [true, false]) {
+  const how = keepsUploads ? 'goes on with' : 'begins again';
+  test(`Images.push() ${how} an upload whose connection broke, as the registry can`, async () => {
+    await using registry = await TestRegistry.start({ keepsUploads });
+    await using source = await TestRegistry.start();
+    using registries = new Registries({ retry });
+    using store = await testImages(registries);
+    const image = source.addImage('app', '1', [randomBytes(500_000)]);
+    await store.images.pull(`${source.domain}/app:1`, {});
+    await store.images.tag(`${source.domain}/app:1`, `${registry.domain}/app`, '1');
+    let cuts = 0;
+    registry.fault = ({ method, path }) =>
+      method === 'PUT' && path.includes('/uploads/') && cuts++ < 2
+        ? { kind: 'cut', afterBytes: 100_000 }
+        : undefined;
+    await store.images.push(`${registry.domain}/app:1`, {});
+    assert.equal(cuts, 4, 'the layer three times, the configuration once');
+    assert.ok(registry.manifests.has(`app/${image.digest}`));
+    const size = (digest = ''): number => source.blobs.get(digest)?.length ?? 0;
+    const whole = size(image.layerDigests[0]) + size(image.configDigest);
+    assert.equal(registry.receivedUploadBytes, keepsUploads ? whole - 200_000 : whole);
+  });
+}
+
 test("Images.push() fails in Docker's words", async () => {
   await using bed = await bench();
   const { registry, store } = bed;

@@ -267,7 +267,7 @@ export class ImagePush {
     onProgress?: (current: number) => void,
   ): Promise<void> {
     const path = this.#store.content.path(digest);
-    const open = (): Readable => createReadStream(path, { highWaterMark: 256 * 1024 });
+    const open = (start: number): Readable => createReadStream(path, { start, highWaterMark: 256 * 1024 });
     await uploadBlob(repository, { digest, sizeBytes, open }, signal, onProgress);
   }
 

@@ -45,6 +45,13 @@ export interface BlobStream {
   body: Readable;
 }
 
+/** An upload that the registry expects bytes of. */
+export interface BegunUpload {
+  to: URL;
+  /** How many it has. */
+  offsetBytes: number;
+}
+
 /**
  * One repository of a registry, for one operation. What fails at a mirror is asked from the next host; temporary failures
  * are tried again. Reading needs the action `pull`, writing `push`.
@@ -270,12 +277,29 @@ export class Repository {
     }
   }
 
-  /** The whole blob in one request; `open` gives its bytes. Not retried. */
+  /** What the registry has of an upload whose connection broke; undefined when it does not go on with it. */
+  async uploadStatus(upload: URL, signal?: AbortSignal): Promise<BegunUpload | undefined> {
+    try {
+      const response = await this.#once('push', signal, (send) => send({ method: 'GET', path: upload }));
+      response.body.resume();
+      const last = Number(/^(?:bytes=)?0-(\d+)$/.exec(response.headers.range ?? '')?.[1] ?? 0);
+      // `0-0` stands for nothing, too.
+      if (response.status !== 204 || last === 0) return undefined;
+      const to = response.headers.location === undefined ? upload : location(response);
+      return { to, offsetBytes: last + 1 };
+    } catch {
+      signal?.throwIfAborted();
+      return undefined;
+    }
+  }
+
+  /** What is missing of a blob in one request; `open` gives its bytes. Not retried. */
   async upload(
-    to: URL,
-    blob: { digest: Digest; sizeBytes: number; open: () => Readable },
+    { to, offsetBytes }: BegunUpload,
+    blob: { digest: Digest; sizeBytes: number; open: (offsetBytes: number) => Readable },
     signal?: AbortSignal,
   ): Promise<void> {
+    const { sizeBytes } = blob;
     const url = new URL(to);
     url.searchParams.set('digest', blob.digest);
     const response = await this.#once('push', signal, (send) =>
@@ -284,9 +308,10 @@ export class Repository {
         path: url,
         headers: {
           'Content-Type': 'application/octet-stream',
-          'Content-Length': String(blob.sizeBytes),
+          'Content-Length': String(sizeBytes - offsetBytes),
+          ...(offsetBytes === 0 ? {} : { 'Content-Range': `${offsetBytes}-${sizeBytes - 1}` }),
         },
-        body: blob.open,
+        body: () => blob.open(offsetBytes),
       }),
     );
     response.body.resume();
@@ -311,7 +336,7 @@ export class Repository {
     );
     sent.body.resume();
     const end = { digest: blob.digest(), sizeBytes: 0, open: () => Readable.from([]) };
-    await this.upload(location(sent), end, signal);
+    await this.upload({ to: location(sent), offsetBytes: 0 }, end, signal);
   }
 
   /** @returns the digest that the registry gave it */

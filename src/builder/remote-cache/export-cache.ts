@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { LayoutWriter, writeTar, type TarSource } from '../../archive/index.ts';
 import type { PackedLayers } from '../../images/index.ts';
-import { uploadBlob, type Repository } from '../../registry/index.ts';
+import { uploadBlob, type BlobUpload, type Repository } from '../../registry/index.ts';
 import { digestHex, mediaTypes, type Descriptor, type Digest } from '../../spec/index.ts';
 import type { BuildTrace, TracedStep } from '../progress/trace.ts';
 import { Slots } from '../solver/jobs.ts';
@@ -89,7 +89,11 @@ async function pushCache(
 ): Promise<void> {
   const failure = new AbortController();
   const stop = AbortSignal.any([signal, failure.signal]);
-  const push = async (what: string, { digest, size }: Descriptor, open: () => Readable): Promise<void> => {
+  const push = async (
+    what: string,
+    { digest, size }: Descriptor,
+    open: BlobUpload['open'],
+  ): Promise<void> => {
     const id = `${what} ${digest}`;
     step.status(id, { current: 0, total: size });
     if (!(await repository.hasBlob(digest, stop))) {
@@ -100,12 +104,16 @@ async function pushCache(
   };
   const pushed = cache.layers.map((blob) =>
     slots
-      .use(stop, () => push('writing layer', blob, () => createReadStream(cache.path(blob.digest))))
+      .use(stop, () =>
+        push('writing layer', blob, (start) => createReadStream(cache.path(blob.digest), { start })),
+      )
       .catch((error: unknown) => failure.abort(error)),
   );
   await Promise.all(pushed);
   stop.throwIfAborted();
-  await push('writing config', cache.config.descriptor, () => Readable.from([cache.config.bytes]));
+  await push('writing config', cache.config.descriptor, (start) =>
+    Readable.from([cache.config.bytes.subarray(start)]),
+  );
   const { descriptor, bytes } = cache.manifest;
   const { tag = 'latest' } = repository.reference;
   await repository.putManifest(tag, descriptor.mediaType, bytes, signal);
