@@ -12,7 +12,7 @@ export async function* packTree(
 ): AsyncGenerator<Buffer, void, void> {
   const packer = new TreePacker(syscall, options);
   yield* packer.tree(directory);
-  yield packer.end();
+  yield* packer.end();
 }
 
 /** One file (or an empty directory) as a tar with a single member of this name. */
@@ -23,7 +23,7 @@ export async function* packFile(
 ): AsyncGenerator<Buffer, void, void> {
   const packer = new TreePacker(syscall);
   yield* packer.entry(path, name, lstatSync(toHostPath(path)));
-  yield packer.end();
+  yield* packer.end();
 }
 
 /** The upper directory of an overlay as a layer tar: whiteouts and opaque directories as `.wh.` names. */
@@ -47,5 +47,5 @@ export async function* packTreeChanges(
     const stat = lstatSync(toHostPath(`${root}${path}`), { throwIfNoEntry: false });
     if (stat !== undefined) yield* packer.entry(`${root}${path}`, name, stat);
   }
-  yield packer.end();
+  yield* packer.end();
 }

@@ -9,11 +9,10 @@ import { memberOf } from './member.ts';
 
 const readAsync = promisify(read);
 
-/** Bytes collected before they are handed on. */
-const CHUNK_BYTES = 128 * 1024;
+/** The archive is written into pieces of this size, which are handed on as they are. */
+const PIECE_BYTES = 256 * 1024;
 /** Content up to this is read at once; more is read on the thread pool, so that a slow disk stalls nobody. */
 const SMALL_FILE_BYTES = 64 * 1024;
-const READ_BYTES = 256 * 1024;
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** NONBLOCK: a fifo put there meanwhile must not make open(2) wait. */
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -52,8 +51,10 @@ export class TreePacker {
   readonly #options: PackOptions;
   /** First name of each hard-linked file. */
   readonly #links = new Map<string, string>();
-  #parts: Buffer[] = [];
-  #free = Buffer.alloc(0);
+  /** Full pieces of the archive, not handed on yet. */
+  #full: Buffer[] = [];
+  /** The piece that is written to, and how much of it is. */
+  #piece = Buffer.alloc(0);
   #bytes = 0;
 
   constructor(syscall: Syscall, options: PackOptions = {}) {
@@ -85,7 +86,7 @@ export class TreePacker {
         if (mounted === undefined && frame.files.has(child)) {
           const large = this.#file(path, join(name, relative));
           if (large !== undefined) yield* this.#content(large);
-          else if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+          else if (this.#full.length > 0) yield* this.#take();
           continue;
         }
         const stat = lstatSync(toHostPath(path), { throwIfNoEntry: false });
@@ -123,12 +124,12 @@ export class TreePacker {
     if (stat.isFile()) {
       const large = this.#file(path, name);
       if (large !== undefined) yield* this.#content(large);
-      else if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+      else if (this.#full.length > 0) yield* this.#take();
       return;
     }
     const member = memberOf(this.#syscall, path, name, stat);
     if (member !== undefined) this.#add(encodeHeader(member));
-    if (this.#bytes >= CHUNK_BYTES) yield this.#take();
+    if (this.#full.length > 0) yield* this.#take();
   }
 
   /** The mark that a name of the layers below is gone. */
@@ -138,9 +139,12 @@ export class TreePacker {
   }
 
   /** What is left, with the end mark. */
-  end(): Buffer {
+  *end(): Generator<Buffer, void, void> {
     this.#add(TAR_END);
-    return this.#take();
+    yield* this.#take();
+    if (this.#bytes > 0) yield this.#piece.subarray(0, this.#bytes);
+    this.#bytes = 0;
+    this.#piece = this.#piece.subarray(0, 0);
   }
 
   /** The header, and the content of a small file. Of a large one the content is left to the caller. */
@@ -179,8 +183,7 @@ export class TreePacker {
 
   /** Exactly `size` bytes: a file that shrinks is filled up with zeros, one that grows is cut. */
   #smallContent(fd: number, size: number): void {
-    const padded = size + tarPadding(size).length;
-    const buffer = this.#room(padded);
+    const buffer = this.#room(size + tarPadding(size).length);
     let at = 0;
     while (at < size) {
       const length = readSync(fd, buffer, at, size - at, null);
@@ -188,7 +191,6 @@ export class TreePacker {
       at += length;
     }
     buffer.fill(0, at);
-    this.#add(buffer);
   }
 
   /** As #smallContent(); closes the file. */
@@ -196,16 +198,13 @@ export class TreePacker {
     try {
       let left = sizeBytes;
       while (left > 0) {
-        const buffer = Buffer.allocUnsafe(Math.min(left, READ_BYTES));
+        const space = this.#piece.length - this.#bytes;
+        const buffer = this.#room(Math.min(left, space < SMALL_FILE_BYTES ? PIECE_BYTES : space));
         const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, null);
-        if (bytesRead === 0) break;
-        this.#add(buffer.subarray(0, bytesRead));
-        left -= bytesRead;
-        if (this.#bytes >= CHUNK_BYTES) yield this.#take();
-      }
-      for (; left > 0; left -= Math.min(left, READ_BYTES)) {
-        this.#add(Buffer.alloc(Math.min(left, READ_BYTES)));
-        yield this.#take();
+        if (bytesRead === 0) buffer.fill(0);
+        else this.#bytes -= buffer.length - bytesRead;
+        left -= bytesRead === 0 ? buffer.length : bytesRead;
+        if (this.#full.length > 0) yield* this.#take();
       }
     } finally {
       closeSync(fd);
@@ -213,12 +212,15 @@ export class TreePacker {
     this.#add(tarPadding(sizeBytes));
   }
 
-  /** Memory for the content of small files, taken from a larger piece. */
+  /** The next bytes of the archive, to be written to. */
   #room(bytes: number): Buffer {
-    if (bytes > this.#free.length) this.#free = Buffer.allocUnsafeSlow(2 * CHUNK_BYTES);
-    const room = this.#free.subarray(0, bytes);
-    this.#free = this.#free.subarray(bytes);
-    return room;
+    if (this.#bytes + bytes > this.#piece.length) {
+      if (this.#bytes > 0) this.#full.push(this.#piece.subarray(0, this.#bytes));
+      this.#piece = Buffer.allocUnsafeSlow(Math.max(bytes, PIECE_BYTES));
+      this.#bytes = 0;
+    }
+    this.#bytes += bytes;
+    return this.#piece.subarray(this.#bytes - bytes, this.#bytes);
   }
 
   #whiteout(name: string): void {
@@ -227,16 +229,14 @@ export class TreePacker {
   }
 
   #add(part: Buffer): void {
-    if (part.length === 0) return;
-    this.#parts.push(part);
-    this.#bytes += part.length;
+    part.copy(this.#room(part.length));
   }
 
-  #take(): Buffer {
-    const chunk = this.#parts.length === 1 ? (this.#parts[0] ?? Buffer.alloc(0)) : Buffer.concat(this.#parts);
-    this.#parts = [];
-    this.#bytes = 0;
-    return chunk;
+  /** Hands full pieces on. */
+  *#take(): Generator<Buffer, void, void> {
+    const full = this.#full;
+    this.#full = [];
+    yield* full;
   }
 }
 

@@ -33,6 +33,8 @@ const flags: Readonly<Record<TarMember['type'], string>> = {
 const MAX_OCTAL_7 = 0o7777777;
 const MAX_OCTAL_11 = 0o77777777777;
 
+const PIECE_BYTES = 64 * 1024;
+
 /** The end mark: two zero blocks. */
 export const TAR_END: Buffer = Buffer.alloc(2 * BLOCK_BYTES);
 
@@ -118,6 +120,23 @@ export interface TarSource extends TarMember {
  * @throws {Error} when a body is shorter or longer than its size.
  */
 export async function* writeTar(
+  members: AsyncIterable<TarSource> | Iterable<TarSource>,
+): AsyncGenerator<Buffer, void, void> {
+  // Whoever sends small parts one by one takes longer for it than for what is in them.
+  let parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of tarParts(members)) {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes < PIECE_BYTES) continue;
+    yield parts.length === 1 ? part : Buffer.concat(parts);
+    parts = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(parts);
+}
+
+async function* tarParts(
   members: AsyncIterable<TarSource> | Iterable<TarSource>,
 ): AsyncGenerator<Buffer, void, void> {
   for await (const member of members) {
