@@ -22,8 +22,12 @@ import { compare, table, timeCommand, type Row } from './measure.ts';
 
 const only = process.argv.slice(2);
 const oldClient = '/usr/bin/docker';
+// When a row and the clean-up both fail, both are told.
+await using cleanUp = new AsyncDisposableStack();
 const directory = mkdtempSync(join(tmpdir(), 'bench-builds-'));
+cleanUp.defer(() => rmSync(directory, { recursive: true, force: true }));
 const engines = withBuildKit(await startEngines());
+for (const engine of engines) cleanUp.defer(() => engine.dispose());
 const rows: Row[] = [];
 let changes = 0;
 
@@ -135,6 +139,4 @@ try {
       engines.map((engine) => engine.name),
     ),
   );
-  for (const engine of engines) await engine.dispose();
-  rmSync(directory, { recursive: true, force: true });
 }

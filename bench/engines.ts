@@ -98,6 +98,8 @@ async function dockerd(): Promise<BenchEngine> {
         child.once('exit', resolve);
         child.kill('SIGTERM');
       });
+      // Under load it leaves the binds of its directories behind.
+      unmountBelow(directory);
       rmSync(directory, { recursive: true, force: true });
     },
   };
@@ -118,10 +120,19 @@ function podman(): BenchEngine {
     dispose: async () => {
       spawnSync(command[0] ?? '', [...command.slice(1), 'system', 'reset', '-f']);
       // On some file systems it binds its directory to itself, and leaves that.
-      spawnSync('umount', [join(directory, 'root/overlay')]);
+      unmountBelow(directory);
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function unmountBelow(directory: string): void {
+  const targets = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .flatMap((line) => line.split(' ')[1] ?? []);
+  for (const target of targets.toReversed()) {
+    if (target.startsWith(`${directory}/`)) spawnSync('umount', [target]);
+  }
 }
 
 /** Children of a process, to any depth. */
