@@ -32,6 +32,8 @@ export {
   toHostPath,
   type HostPath,
 } from './unpack/names.ts';
+export type { KnownFile } from './unpack/content-digest.ts';
+export { ReusingWriter } from './unpack/reusing-writer.ts';
 export { TreeWriter, isWhiteout, type TreeWriterOptions } from './unpack/tree-writer.ts';
 export type { Owner } from './unpack/attributes.ts';
 export { IgnoreRules, parseIgnoreFile } from './dockerignore.ts';

@@ -13,6 +13,7 @@ import type {
   ImageExport,
 } from './builder.ts';
 import { receiveContext, type BuildContext } from './context/build-context.ts';
+import { KeptContexts } from './context/kept-contexts.ts';
 import { imageFiles } from './context/image-files.ts';
 import { lintResults } from './dockerfile/lint/results.ts';
 import { locationOf } from './dockerfile/location.ts';
@@ -38,6 +39,7 @@ const COLLECT_EVERY_MS = 60_000;
 export class LocalBuilder implements Builder {
   readonly #services: BuildServices;
   readonly #contexts: string;
+  readonly #kept: KeptContexts;
   readonly #removals = new Set<Promise<void>>();
   #collectedAtMs = -Infinity;
   readonly #running = new Map<AbortController, { buildId: string; done: Promise<unknown> }>();
@@ -45,10 +47,12 @@ export class LocalBuilder implements Builder {
   constructor(parts: BuilderParts, options: BuilderOptions) {
     const cache = new BuildCache(parts.records, parts.images.trees);
     this.#contexts = `${options.dataRoot}/builder/contexts`;
+    this.#kept = new KeptContexts(this.#contexts, (directory) => this.#discard(directory));
     this.#services = {
       parts,
       options,
       cache,
+      keptContexts: this.#kept,
       cacheMounts: new CacheMounts(`${options.dataRoot}/builder/cache-mounts`, parts.records),
       solver: new Solver(parts.images, cache),
     };
@@ -202,6 +206,7 @@ export class LocalBuilder implements Builder {
         hasParts: request.hasParts === true,
         syscall: this.#services.parts.syscall,
         limits: this.#services.options.archiveLimits ?? {},
+        reusable: this.#kept,
         signal,
       }),
     );
@@ -209,6 +214,8 @@ export class LocalBuilder implements Builder {
 
   #end(sessions: readonly BuildSession[], directory: string): void {
     for (const session of sessions) session.close();
+    const [first] = sessions;
+    if (first !== undefined) this.#kept.keep(`${directory}/context`, first.files);
     this.#discard(directory);
   }
 
@@ -252,12 +259,14 @@ export class LocalBuilder implements Builder {
   }
 
   async prune(options: Parameters<Builder['prune']>[0]): ReturnType<Builder['prune']> {
+    this.#kept.clear();
     return await pruneCache(this.#services, options);
   }
 
   async close(): Promise<void> {
     for (const controller of this.#running.keys()) controller.abort();
     await Promise.allSettled([...this.#running.values()].map(({ done }) => done));
+    this.#kept.clear();
     while (this.#removals.size > 0) await Promise.all(this.#removals);
     await this.#services.cache.settled();
   }

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { LayerUnpacker, writeTar } from '../../src/archive/index.ts';
 import type { BuilderOptions, BuilderParts } from '../../src/builder/index.ts';
+import { KeptContexts } from '../../src/builder/context/kept-contexts.ts';
+import { SourceFiles } from '../../src/builder/context/source-files.ts';
 import type { Vertex } from '../../src/builder/graph/operation.ts';
 import { CacheMounts } from '../../src/builder/ops/cache-mounts.ts';
 import { BuildCache } from '../../src/builder/solver/cache.ts';
@@ -29,13 +31,20 @@ before(async () => {
     parts,
     options: {} as BuilderOptions,
     cache,
+    keptContexts: new KeptContexts(root, () => undefined),
     cacheMounts: new CacheMounts(join(root, 'mounts'), records),
     solver: new Solver(images, cache),
   };
   session = new BuildSession(
     services,
     {},
-    { directory: root, sentDirectory: root, locals: new Map(), signal: new AbortController().signal },
+    {
+      directory: root,
+      sentDirectory: root,
+      locals: new Map(),
+      files: new SourceFiles(),
+      signal: new AbortController().signal,
+    },
   );
   const files = ['a', 'b'].map((path) => ({
     path,

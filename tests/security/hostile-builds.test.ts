@@ -1,63 +1,17 @@
 /** Contexts and Dockerfiles that mean no good: an error that says why, in a short time, and nothing outside is touched. */
 import assert from 'node:assert/strict';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { writeTar, type TarSource } from '../../src/archive/index.ts';
+import { describe, test } from 'node:test';
+import type { TarSource } from '../../src/archive/index.ts';
 import { baseImage } from '../conformance/cli/run-case.ts';
 import { buildThrough, imageTree } from '../fixtures/build-case.ts';
 import { Target } from './attack.ts';
+import { Bait } from './bait.ts';
+import { file, hardlink, link, tar } from './build-attack.ts';
 
 const target = Target.create();
-let host = '';
-
-before(() => {
-  host = mkdtempSync(join(tmpdir(), 'coracle-host-'));
-  writeFileSync(join(host, 'secret'), 'host secret\n');
-  mkdirSync(join(host, 'directory'));
-});
-
-after(() => {
-  assert.deepEqual(readdirSync(host).toSorted(), ['directory', 'secret']);
-  assert.deepEqual(readdirSync(join(host, 'directory')), []);
-  assert.equal(readFileSync(join(host, 'secret'), 'utf8'), 'host secret\n');
-  rmSync(host, { recursive: true });
-});
-
-const file = (path: string, text: string): TarSource => ({
-  path,
-  type: 'file',
-  mode: 0o644,
-  sizeBytes: Buffer.byteLength(text),
-  body: [Buffer.from(text)],
-});
-const link = (path: string, linkPath: string): TarSource => ({
-  path,
-  type: 'symlink',
-  mode: 0o777,
-  linkPath,
-});
-const hardlink = (path: string, linkPath: string): TarSource => ({
-  path,
-  type: 'hardlink',
-  mode: 0o644,
-  linkPath,
-});
-
-async function tar(members: readonly TarSource[]): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of writeTar(members)) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
+const bait = Bait.create();
 
 async function build(
   dockerfile: string,
@@ -71,12 +25,12 @@ async function build(
 describe('contexts', () => {
   test('links out of the context lead nowhere', async () => {
     const members = [
-      link('absolute', `${host}/secret`),
-      link('relative', `../../../../../../../../../../..${host}/secret`),
-      link('directory', host),
+      link('absolute', `${bait.directory}/secret`),
+      link('relative', `../../../../../../../../../../..${bait.directory}/secret`),
+      link('directory', bait.directory),
       link('root', '/'),
     ];
-    for (const source of ['absolute', 'relative', 'directory/secret', `root${host}/secret`]) {
+    for (const source of ['absolute', 'relative', 'directory/secret', `root${bait.directory}/secret`]) {
       const { output, error } = await build(
         `FROM ${baseImage}\nCOPY ${source} /got\nRUN cat /got\n`,
         members,
@@ -85,7 +39,7 @@ describe('contexts', () => {
       assert.ok((error ?? '') !== '', source);
     }
     const mounted = await build(
-      `FROM ${baseImage}\nRUN --mount=source=directory,target=/m cat /m/secret || true\nRUN --mount=source=root,target=/m cat /m${host}/secret || true\n`,
+      `FROM ${baseImage}\nRUN --mount=source=directory,target=/m cat /m/secret || true\nRUN --mount=source=root,target=/m cat /m${bait.directory}/secret || true\n`,
       members,
     );
     assert.doesNotMatch(mounted.output, /host secret/);
@@ -99,26 +53,26 @@ describe('contexts', () => {
 
   test('a Dockerfile or an ignore file that is a link out is not read', async () => {
     for (const name of ['Dockerfile', 'other']) {
-      const body = await tar([link(name, `${host}/secret`), file('x', 'x')]);
+      const body = await tar([link(name, `${bait.directory}/secret`), file('x', 'x')]);
       const { error } = await buildThrough(target.daemon.socket, body, { dockerfile: name });
       assert.doesNotMatch(error ?? '', /host secret/);
       assert.ok((error ?? '') !== '');
     }
     const ignored = await build(`FROM ${baseImage}\nCOPY . /all\n`, [
-      link('.dockerignore', `${host}/secret`),
+      link('.dockerignore', `${bait.directory}/secret`),
     ]);
     assert.equal(ignored.error, undefined);
   });
 
   test('archives with members that lead out write nothing there', async () => {
     const attacks: TarSource[][] = [
-      [file(`../../../../../../../..${host}/made`, 'evil')],
-      [file(`${host}/made`, 'evil')],
-      [link('out', host), file('out/made', 'evil')],
+      [file(`../../../../../../../..${bait.directory}/made`, 'evil')],
+      [file(`${bait.directory}/made`, 'evil')],
+      [link('out', bait.directory), file('out/made', 'evil')],
       [link('a', '..'), link('a/b', '..'), file('a/b/c', 'evil')],
-      [hardlink('stolen', `${host}/secret`)],
-      [link('l', host), hardlink('stolen', 'l/secret')],
-      [link('.coracle-build-parts', host), file('.coracle-build-parts/Dockerfile', 'FROM scratch')],
+      [hardlink('stolen', `${bait.directory}/secret`)],
+      [link('l', bait.directory), hardlink('stolen', 'l/secret')],
+      [link('.coracle-build-parts', bait.directory), file('.coracle-build-parts/Dockerfile', 'FROM scratch')],
     ];
     for (const [index, members] of attacks.entries()) {
       const { output } = await build(
@@ -135,11 +89,11 @@ describe('contexts', () => {
         body: [archive],
       };
       const added = await build(
-        `FROM ${baseImage}\nRUN ln -s ${host} /here\nADD a.tar /here/\nRUN cat /here/stolen || true\n`,
+        `FROM ${baseImage}\nRUN ln -s ${bait.directory} /here\nADD a.tar /here/\nRUN cat /here/stolen || true\n`,
         [inner],
       );
       assert.doesNotMatch(added.output, /host secret/, `archive ${index}`);
-      assert.ok(!existsSync(join(host, 'made')));
+      assert.ok(!existsSync(join(bait.directory, 'made')));
     }
   });
 
@@ -159,10 +113,35 @@ describe('contexts', () => {
     assert.equal(error, undefined);
     assert.equal((await imageTree(target.daemon.socket, imageId)).get('/out')?.text, 'x');
     const foreign = await build(
-      `FROM ${baseImage}\nRUN ln -s ${host}/directory /d\nCOPY x /d/made\nADD x /d/\n`,
+      `FROM ${baseImage}\nRUN ln -s ${bait.directory}/directory /d\nCOPY x /d/made\nADD x /d/\n`,
       [file('x', 'x')],
     );
     assert.equal(foreign.error, undefined);
+  });
+
+  test('a context whose files are known from an earlier one changes nothing of those', async () => {
+    const members = Array.from({ length: 100 }, (_, i) => file(`f${i}`, `content ${i}\n`));
+    const dockerfile = 'FROM scratch\nCOPY . /c/\n';
+    const first = await build(dockerfile, members);
+    assert.equal(first.error, undefined);
+    const before = (await imageTree(target.daemon.socket, first.imageId)).get('/c/f1');
+    const later: TarSource[][] = [
+      [...members, { ...hardlink('again', 'f1'), mode: 0o4777, mtimeSeconds: 5 }],
+      [...members, { ...hardlink('f1', 'f1'), mode: 0o4777, mtimeSeconds: 5 }],
+      [...members, file('f1', 'evil\n'), link('f2', `${bait.directory}/secret`)],
+      members.map((member) => ({ ...member, mode: 0o4777 })),
+    ];
+    for (const [index, context] of later.entries()) {
+      const second = await build(dockerfile, context);
+      assert.equal(second.error, undefined);
+      const tree = await imageTree(target.daemon.socket, second.imageId);
+      // Of two names of a file the first has the content.
+      const seen = tree.get('/c/again') ?? tree.get('/c/f1');
+      assert.equal(seen?.text, index === 2 ? 'evil\n' : 'content 1\n');
+      if (index !== 2) assert.equal(seen?.mode, '4777', `context ${index}`);
+      const now = (await imageTree(target.daemon.socket, first.imageId)).get('/c/f1');
+      assert.deepEqual(now, before, `context ${index}`);
+    }
   });
 });
 

@@ -8,20 +8,23 @@ import {
   openSync,
   symlinkSync,
   unlinkSync,
-  write,
   writeSync,
   type Stats,
 } from 'node:fs';
-import { promisify } from 'node:util';
-import { EngineError, SyscallError, isEngineError } from '../../errors/index.ts';
+import { EngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import { badArchive, pathBytes, type TarHeader } from '../tar/header.ts';
 import type { TarHandler } from '../tar/parser.ts';
 import { AttributeWriter, type Owner } from './attributes.ts';
+import { ContentDigest, type KnownFile } from './content-digest.ts';
+import { impliedHeader } from './implied-header.ts';
 import type { Location } from './location.ts';
+import { memberError } from './member-error.ts';
 import { baseOf, cleanMemberPath, joinRelative, parentOf, type HostPath } from './names.ts';
+import { ownCopy } from './own-copy.ts';
 import { Parents } from './parents.ts';
 import { emptyDirectory, removeTree } from './remove-tree.ts';
+import { writeWhole } from './write-whole.ts';
 
 const WHITEOUT_PREFIX = '.wh.';
 const WHITEOUT_META = '.wh..wh.';
@@ -55,6 +58,8 @@ export interface TreeWriterOptions {
   maxEntries?: number;
   /** What is large is written on another thread, so that its chunk must not change before settled(). */
   inBackground?: boolean;
+  /** Gets the sha256 of what is in regular files, in hex, by real path; what is not in it has to be read. */
+  digests?: Map<string, string>;
 }
 
 /**
@@ -75,8 +80,18 @@ export class TreeWriter implements TarHandler {
   readonly #directories = new Map<string, TarHeader>();
   /** What this archive made, by real path; whiteouts of the merged form leave it alone. */
   readonly #made = new Set<string>();
-  #file: { fd: number; path: HostPath; header: TarHeader; createdMode: number } | undefined;
   #writing: Promise<void> | undefined;
+  /** Names of files that others have, too, by real path. */
+  readonly #reused = new Set<string>();
+  #file:
+    | {
+        fd: number;
+        path: HostPath;
+        header: TarHeader;
+        createdMode: number;
+        content: ContentDigest | undefined;
+      }
+    | undefined;
   /** Members so far. */
   entries = 0;
   #counted = 0;
@@ -149,14 +164,41 @@ export class TreeWriter implements TarHandler {
         return;
       }
     }
-    const parent = this.#parents.resolve(joinRelative(this.#base, parentOf(named)));
-    this.#member(header, joinRelative(parent, base));
+    this.#member(header, this.#place(named));
+  }
+
+  /** The real path of a member. */
+  #place(named: string): string {
+    return joinRelative(this.#parents.resolve(joinRelative(this.#base, parentOf(named))), baseOf(named));
+  }
+
+  /**
+   * A regular file with the content and the attributes of another one: gets a name for that.
+   * @returns false when it cannot have one, and has to be written
+   */
+  reuse(header: TarHeader, known: KnownFile): boolean {
+    const relative = this.#place(cleanMemberPath(header.path));
+    const path = this.#location.entry(relative);
+    try {
+      this.#make(relative, path, false, () => linkSync(known.path, path));
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (['ENOENT', 'EXDEV', 'EMLINK', 'EPERM'].includes(code)) return false;
+      throw memberError(error, header.path);
+    }
+    this.entries += 1;
+    this.#count();
+    this.#reused.add(relative);
+    this.#grow(header.sizeBytes);
+    this.#options.digests?.set(relative, known.sha256);
+    return true;
   }
 
   data(chunk: Buffer, position: number): void {
     const file = this.#file;
     if (file === undefined) return;
     const explicit = file.header.sparse !== null;
+    file.content?.update(chunk);
     // More of the file is to come, with another chunk.
     if (this.#options.inBackground === true && !explicit && position + chunk.length < file.header.sizeBytes) {
       this.#writing = writeWhole(file.fd, chunk).catch((error: unknown) => {
@@ -178,6 +220,7 @@ export class TreeWriter implements TarHandler {
     const file = this.#file;
     if (file === undefined) return;
     this.#file = undefined;
+    file.content?.end();
     try {
       this.#attributes.file(file.fd, file.path, file.header, file.createdMode);
     } catch (error) {
@@ -249,7 +292,12 @@ export class TreeWriter implements TarHandler {
   #regularFile(header: TarHeader, relative: string, path: HostPath): void {
     const mode = header.mode & 0o777;
     const fd = this.#make(relative, path, false, () => openSync(path, CREATE_FILE, mode));
-    this.#file = { fd, path, header, createdMode: this.#inherits ? -1 : mode & ~this.#umask };
+    const { digests } = this.#options;
+    const content =
+      digests === undefined || header.sparse !== null
+        ? undefined
+        : new ContentDigest(header.sizeBytes, (digest) => digests.set(relative, digest));
+    this.#file = { fd, path, header, createdMode: this.#inherits ? -1 : mode & ~this.#umask, content };
     this.#grow(header.sizeBytes);
     if (header.sparse !== null) ftruncateSync(fd, header.sizeBytes);
   }
@@ -267,11 +315,13 @@ export class TreeWriter implements TarHandler {
     const parent = this.#parents.find(joinRelative(this.#base, parentOf(target)));
     const real = parent === undefined || target === '' ? undefined : joinRelative(parent, baseOf(target));
     const from = real === undefined ? undefined : this.#location.entry(real);
-    const stat = from === undefined ? undefined : lstatSync(from, { throwIfNoEntry: false });
+    let stat = from === undefined ? undefined : lstatSync(from, { throwIfNoEntry: false });
     if (from === undefined || stat === undefined || isWhiteout(stat)) {
       throw badArchive(`the hard link ${header.path} leads to ${header.linkPath}, which is not there`);
     }
     if (stat.isDirectory()) throw badArchive(`the hard link ${header.path} leads to a directory`);
+    // Its attributes may be changed below, and must not be for those others.
+    if (this.#reused.delete(real ?? '')) stat = ownCopy(from, stat);
     // Only now: the way to the target may have taken the place of what the location had open.
     const path = this.#location.entry(relative);
     const here = lstatSync(path, { throwIfNoEntry: false });
@@ -329,6 +379,8 @@ export class TreeWriter implements TarHandler {
 
   #remove(relative: string, path: HostPath, here: Stats): void {
     this.sizeBytes = undefined;
+    // Of what was below it, too. Rare enough to begin anew.
+    this.#options.digests?.clear();
     if (!here.isDirectory()) {
       unlinkSync(path);
       if (here.isSymbolicLink()) this.#parents.forget();
@@ -433,59 +485,7 @@ export class TreeWriter implements TarHandler {
   }
 }
 
-const writeAsync = promisify(write);
-
-async function writeWhole(fd: number, chunk: Buffer): Promise<void> {
-  for (let at = 0; at < chunk.length;) {
-    at += (await writeAsync(fd, chunk, at, chunk.length - at, null)).bytesWritten;
-  }
-}
-
-/** Failures of which the archive is innocent. */
-const machineErrnos = new Set([
-  'ENOSPC',
-  'EDQUOT',
-  'EIO',
-  'ENOMEM',
-  'EMFILE',
-  'ENFILE',
-  'EROFS',
-  'EACCES',
-  'EPERM',
-]);
-
-/** What the kernel refuses of a name, number or size in the archive, in words that do not name the host's paths. */
-function memberError(error: unknown, name: string): unknown {
-  const isOurs = isEngineError(error) && !(error instanceof SyscallError);
-  const { code } = error as { code?: unknown };
-  if (isOurs || typeof code !== 'string' || !/^E[A-Z0-9]+$/.test(code) || machineErrnos.has(code))
-    return error;
-  const shown = name.length > 200 ? `${name.slice(0, 200)}…` : name;
-  return badArchive(`the member ${shown} cannot be made: ${code}`, { errno: code });
-}
-
 /** The 0/0 character device by which overlayfs hides a name. */
 export function isWhiteout(stat: Stats): boolean {
   return stat.isCharacterDevice() && stat.rdev === 0;
-}
-
-function impliedHeader(stat?: Stats): TarHeader {
-  return {
-    path: '',
-    type: 'directory',
-    typeFlag: '5',
-    mode: stat === undefined ? 0o755 : stat.mode & 0o7777,
-    uid: stat?.uid ?? 0,
-    gid: stat?.gid ?? 0,
-    sizeBytes: 0,
-    mtimeSeconds: Math.floor((stat?.mtimeMs ?? Date.now()) / 1000),
-    mtimeNanos: 0,
-    linkPath: '',
-    userName: '',
-    groupName: '',
-    deviceMajor: 0,
-    deviceMinor: 0,
-    xattrs: null,
-    sparse: null,
-  };
 }

@@ -19,7 +19,7 @@ export interface UnpackLimits extends ExpansionLimits {
 /** The default of `UnpackLimits.maxEntries`. */
 export const MAX_ENTRIES = 10_000_000;
 
-export interface UnpackRequest extends Omit<TreeWriterOptions, 'maxEntries' | 'base'> {
+export interface UnpackRequest extends Omit<TreeWriterOptions, 'maxEntries' | 'base' | 'digests'> {
   /** The file with the layer: plain, gzip, zstd (bzip2, xz where the programs are installed). */
   source: string;
   /** Of a Growth, when the file is still being written. */

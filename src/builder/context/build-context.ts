@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import {
   IgnoreRules,
   MAX_ENTRIES,
+  ReusingWriter,
   TarParser,
   TreeWriter,
   decompress,
@@ -16,8 +18,10 @@ import { realPathIn } from '../ops/real-path.ts';
 import { checkOut } from './git.ts';
 import { parseGitReference } from './git-reference.ts';
 import { fetchRemote } from './http.ts';
+import type { KeptContexts } from './kept-contexts.ts';
+import { SourceFiles } from './source-files.ts';
 
-/** Larger Dockerfiles are refused. */
+/** Larger Dockerfiles and ignore files are refused. */
 const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
 
 /** A build context on this machine's disk. Dispose it when the build has ended. */
@@ -33,6 +37,7 @@ export interface BuildContext {
   readonly sentDirectory: string;
   /** Of the repository that it came from. */
   readonly commit: string | undefined;
+  readonly files: SourceFiles;
 }
 
 /**
@@ -53,6 +58,8 @@ export interface ContextOptions {
   hasParts: boolean;
   syscall: Syscall;
   limits: UnpackLimits;
+  /** Files that need not be written again. */
+  reusable: KeptContexts;
   signal: AbortSignal;
 }
 
@@ -68,19 +75,21 @@ export async function receiveContext(
   const { directory, remote } = options;
   const name = options.dockerfile === '' ? 'Dockerfile' : options.dockerfile;
   const sentDirectory = `${directory}-parts`;
+  let files = new SourceFiles();
   let lone: string | undefined;
   let commit: string | undefined;
   if (remote === '' || options.hasParts) {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
-    lone = await unpackContext(body ?? nothing(), directory, options);
+    lone = await unpackContext(body ?? nothing(), directory, { ...options, files });
     if (options.hasParts) takeParts(directory, sentDirectory);
   }
   if (remote !== '') {
     rmSync(directory, { recursive: true, force: true });
-    ({ lone, commit } = await fetchContext(remote, options));
+    files = new SourceFiles();
+    ({ lone, commit } = await fetchContext(remote, { ...options, files }));
   }
   const sent = `${sentDirectory}/Dockerfile`;
-  if (lstatSync(sent, { throwIfNoEntry: false })?.isFile() === true) lone = readFileSync(sent, 'utf8');
+  if (lstatSync(sent, { throwIfNoEntry: false })?.isFile() === true) lone = readBounded(sent, 'Dockerfile');
   const found =
     lone === undefined ? readDockerfile(directory, options.dockerfile) : { path: name, text: lone };
   const ignored = applyIgnoreFile(directory, [
@@ -88,7 +97,7 @@ export async function receiveContext(
     `${directory}/${found.path}.dockerignore`,
     `${directory}/.dockerignore`,
   ]);
-  return { directory, dockerfile: found.text, dockerfileName: name, ignored, sentDirectory, commit };
+  return { directory, dockerfile: found.text, dockerfileName: name, ignored, sentDirectory, commit, files };
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {
@@ -103,7 +112,7 @@ function takeParts(directory: string, sentDirectory: string): void {
 /** `lone` is the Dockerfile's text when that is all there is. */
 async function fetchContext(
   remote: string,
-  options: ContextOptions,
+  options: ContextOptions & Pick<BuildContext, 'files'>,
 ): Promise<{ lone: string | undefined; commit: string | undefined }> {
   const { directory, keepGitDir, signal } = options;
   const git = parseGitReference(remote, true);
@@ -116,18 +125,37 @@ async function fetchContext(
   return { lone, commit: undefined };
 }
 
-/** Unpacks a tar. @returns the Dockerfile's text when the body is no archive */
+/**
+ * Unpacks a tar.
+ * @param options.files gets to know them
+ * @returns the Dockerfile's text when the body is no archive
+ */
 export async function unpackContext(
   body: AsyncIterable<Uint8Array>,
   directory: string,
-  { syscall, limits, signal }: { syscall: Syscall; limits: UnpackLimits; signal: AbortSignal },
+  options: {
+    syscall: Syscall;
+    limits: UnpackLimits;
+    signal: AbortSignal;
+    files: SourceFiles;
+    reusable: KeptContexts;
+  },
 ): Promise<string | undefined> {
+  const { syscall, limits, signal, files, reusable } = options;
+  const digests = new Map<string, string>();
   const writer = new TreeWriter(
     ownedLocation(directory),
-    { form: 'plain', isNew: true, owner: { uid: 0, gid: 0 }, maxEntries: limits.maxEntries ?? MAX_ENTRIES },
+    {
+      form: 'plain',
+      isNew: true,
+      owner: { uid: 0, gid: 0 },
+      maxEntries: limits.maxEntries ?? MAX_ENTRIES,
+      digests,
+    },
     syscall,
   );
-  const parser = new TarParser(writer);
+  const reusing = new ReusingWriter(writer, (path, header) => reusable.find(path, header));
+  const parser = new TarParser(reusing);
   let head: Buffer = Buffer.alloc(0);
   let isTar: boolean | undefined;
   try {
@@ -147,6 +175,8 @@ export async function unpackContext(
     if (isTar !== true) return head.every((byte) => byte === 0) ? emptyContext(head) : head.toString('utf8');
     parser.finish();
     writer.finish();
+    files.hasHardLinks ||= reusing.hasHardLinks;
+    for (const [path, digest] of digests) files.digests.set(`${directory}/${path}`, digest);
     return undefined;
   } catch (error) {
     if (isEngineError(error) || signal.aborted) throw error;
@@ -189,20 +219,25 @@ function readDockerfile(directory: string, asked: string): { path: string; text:
     if (!stat.isFile()) {
       throw new EngineError('invalid-parameter', `Cannot read Dockerfile ${name}: it is not a regular file`);
     }
-    if (stat.size > MAX_DOCKERFILE_BYTES) {
-      throw new EngineError('invalid-parameter', `the Dockerfile (${name}) is too large`);
-    }
-    return { path: real, text: readFileSync(`${directory}/${real}`, 'utf8') };
+    return { path: real, text: readBounded(`${directory}/${real}`, name) };
   }
   const name = names[0] ?? '';
   throw new EngineError('internal', `Cannot locate specified Dockerfile: ${name}`, { code: 'no-dockerfile' });
+}
+
+/** A file of the client's that is held in memory. @param name as in messages */
+function readBounded(path: string, name: string): string {
+  if (lstatSync(path).size > MAX_DOCKERFILE_BYTES) {
+    throw new EngineError('invalid-parameter', `the file ${name} is too large`);
+  }
+  return readFileSync(path, 'utf8');
 }
 
 /** The first of these files that is there counts: that of a Dockerfile before the directory's. */
 function applyIgnoreFile(directory: string, files: readonly string[]): IgnoreRules {
   const file = files.find((path) => lstatSync(path, { throwIfNoEntry: false })?.isFile() === true);
   if (file === undefined) return new IgnoreRules([]);
-  const rules = new IgnoreRules(parseIgnoreFile(readFileSync(file, 'utf8')));
+  const rules = new IgnoreRules(parseIgnoreFile(readBounded(file, basename(file))));
   if (!rules.isEmpty) removeIgnored(directory, '', rules);
   return rules;
 }

@@ -4,6 +4,9 @@ import { EngineError } from '../../errors/index.ts';
 import { familiarReference, parseReference } from '../../spec/index.ts';
 import type { Syscall } from '../../sys/index.ts';
 import type { NamedContext } from '../builder.ts';
+import { realPathIn } from '../ops/real-path.ts';
+import type { KeptContexts } from './kept-contexts.ts';
+import type { SourceFiles } from './source-files.ts';
 import { unpackContext } from './build-context.ts';
 import { checkOut } from './git.ts';
 import { parseGitReference } from './git-reference.ts';
@@ -17,6 +20,8 @@ export interface NamedContextsOptions {
   syscall: Syscall;
   limits: UnpackLimits;
   signal: AbortSignal;
+  files: SourceFiles;
+  reusable: KeptContexts;
 }
 
 /** The contexts of one build that have names. What has to be fetched is fetched when it is first needed, once. */
@@ -48,8 +53,11 @@ export class NamedContexts {
   async #open(name: string, context: Exclude<NamedContext, { kind: 'image' }>): Promise<string> {
     const { sentDirectory, signal } = this.#options;
     if (context.kind === 'sent') {
-      const sent = `${sentDirectory}/contexts/${context.number}`;
-      if (lstatSync(sent, { throwIfNoEntry: false })?.isDirectory() === true) return sent;
+      const path = `contexts/${context.number}`;
+      const sent = `${sentDirectory}/${path}`;
+      // A link on the way would lead out.
+      const isThere = lstatSync(sent, { throwIfNoEntry: false })?.isDirectory() === true;
+      if (isThere && realPathIn(sentDirectory, path) === path) return sent;
       throw new EngineError('invalid-parameter', `the files of the context ${name} were not sent`);
     }
     const directory = `${this.#options.directory}/named-${this.#directories.size}`;

@@ -132,11 +132,11 @@ export function* walkSource(
 
 /**
  * What a COPY would write, as a digest: names, types, modes, owners and contents, but no times.
- * @param counted contents hashed before in this build, by path
+ * @param options.digests of contents that are known, by path; gets those that are found
  */
 export function digestSources(
   sources: readonly CopySource[],
-  options: { exclude: IgnoreRules; owners: boolean; counted: Map<string, string> },
+  options: { exclude: IgnoreRules; owners: boolean; digests: Map<string, string> },
 ): string {
   const hash = createHash('sha256');
   for (const source of sources) {
@@ -144,7 +144,7 @@ export function digestSources(
     for (const { path, relative, stat } of walkSource(source, options.exclude)) {
       const owner = options.owners ? `${stat.uid}:${stat.gid}` : '';
       hash.update(`${JSON.stringify(relative)} ${stat.mode} ${owner} `);
-      if (stat.isFile()) hash.update(contentDigest(path, stat, options.counted));
+      if (stat.isFile()) hash.update(contentDigest(path, options.digests));
       else if (stat.isSymbolicLink()) hash.update(JSON.stringify(readlinkSync(toHostPath(path))));
       else if (!stat.isDirectory()) hash.update(String(stat.rdev));
       hash.update('\n');
@@ -153,14 +153,13 @@ export function digestSources(
   return hash.digest('hex');
 }
 
-function contentDigest(path: string, stat: Stats, counted: Map<string, string>): string {
-  const key = `${path} ${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`;
-  const known = counted.get(key);
+function contentDigest(path: string, digests: Map<string, string>): string {
+  const known = digests.get(path);
   if (known !== undefined) return known;
   const hash = createHash('sha256');
   hashFile(path, hash);
   const digest = hash.digest('hex');
-  counted.set(key, digest);
+  digests.set(path, digest);
   return digest;
 }
 

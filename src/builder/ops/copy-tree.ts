@@ -27,6 +27,7 @@ export class TreeCopier {
   readonly #chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
   readonly #root: string;
   readonly #mayLink: boolean;
+  readonly #hasHardLinks: boolean;
   /** Directories that are what their path says, without links above them. */
   readonly #real = new Set<string>();
   readonly #owner: Owner | undefined;
@@ -44,13 +45,16 @@ export class TreeCopier {
     /** Of everything; undefined: as at the source. */
     owner: Owner | undefined;
     chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
-    /** The sources are ours, as they must become, and go away soon: their files may be linked instead of copied. */
+    /** The sources are ours, as they must become, and nobody writes to them: their files may be linked instead of copied. */
     mayLink?: boolean;
+    /** Two names among the sources may be one file; else a file has other names elsewhere alone. */
+    hasHardLinks?: boolean;
     syscall: Syscall;
     signal: AbortSignal;
   }) {
     this.#root = options.root;
     this.#mayLink = options.mayLink === true;
+    this.#hasHardLinks = options.hasHardLinks !== false;
     this.#syscall = options.syscall;
     this.#signal = options.signal;
     this.#chmod = options.chmod;
@@ -129,6 +133,8 @@ export class TreeCopier {
 
   #entry(path: string, name: string, stat: Stats): void {
     this.#sinceTurn += 4096 + stat.size;
+    const isOne = stat.isFile() && (stat.nlink === 1 || !this.#hasHardLinks);
+    if (this.#mayLink && isOne && this.#link(path, name)) return;
     const isDirectory = stat.isDirectory();
     const mode = stat.mode & 0o7777;
     const common: Partial<TarHeader> = {
@@ -144,14 +150,13 @@ export class TreeCopier {
       this.#writer.end();
       return;
     }
-    if (this.#mayLink && stat.isFile() && stat.nlink === 1 && this.#link(path, name)) return;
     // What is written now may be a link that leads elsewhere.
     if (!stat.isFile()) this.#real.clear();
-    if (stat.nlink > 1) {
+    if (stat.nlink > 1 && this.#hasHardLinks) {
       const inode = `${stat.dev}:${stat.ino}`;
       const first = this.#links.get(inode);
       if (first !== undefined) {
-        this.#writer.entry(this.#header(name, { type: 'hardlink', linkPath: first }));
+        this.#writer.entry(this.#header(name, { ...common, type: 'hardlink', linkPath: first }));
         this.#writer.end();
         return;
       }

@@ -64,7 +64,7 @@ export function prepareCopy(
     const read = sources.filter(
       (source) => fetched.find((one) => one.source === source)?.identity === undefined,
     );
-    const contents = digestSources(read, { exclude, owners: keepsOwners, counted: session.hashed });
+    const contents = digestSources(read, { exclude, owners: keepsOwners, digests: session.files.digests });
     const digest = told.length === 0 ? contents : digestOfTexts([contents, ...told]);
     found = { sources, fetched: new Set(fetched.map(({ source }) => source)), digest };
     return found;
@@ -114,6 +114,7 @@ async function copy(
       owner: chown === '' ? fallback : resolveOwner(syscall, view, chown),
       chmod,
       mayLink: !keepsOwners && chown === '' && chmod === undefined && 'lowerDirectories' in layer,
+      hasHardLinks: keepsOwners || session.files.hasHardLinks,
       syscall,
       signal,
     });

@@ -41,7 +41,7 @@ export function prepareExec(
               instruction: 'RUN',
               fromContext: input.kind === 'directory',
             }),
-            { exclude: new IgnoreRules([]), owners: input.kind === 'tree', counted: session.hashed },
+            { exclude: new IgnoreRules([]), owners: input.kind === 'tree', digests: session.files.digests },
           );
           return JSON.stringify([mount.kind, mount.target, mount.writable, content]);
         }),

@@ -48,6 +48,7 @@ export class BuildRun {
       ...options,
       sentDirectory: context.sentDirectory,
       locals: new Map([[CONTEXT, context.directory]]),
+      files: context.files,
     });
     this.session = session;
     const named = new NamedContexts(request.namedContexts, {
@@ -56,6 +57,8 @@ export class BuildRun {
       syscall: services.parts.syscall,
       limits: services.options.archiveLimits ?? {},
       signal: session.signal,
+      files: context.files,
+      reusable: services.keptContexts,
     });
     const file = readDockerfile(context.dockerfile, context.dockerfileName);
     const machine = services.options.platform;

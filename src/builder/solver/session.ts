@@ -3,6 +3,8 @@ import { EngineError } from '../../errors/index.ts';
 import type { Tree } from '../../images/index.ts';
 import type { ChainId } from '../../spec/index.ts';
 import type { BuildRequest } from '../builder.ts';
+import type { KeptContexts } from '../context/kept-contexts.ts';
+import type { SourceFiles } from '../context/source-files.ts';
 import { Materials } from '../export/materials.ts';
 import { Entitlements } from '../graph/entitlements.ts';
 import type { Vertex } from '../graph/operation.ts';
@@ -22,6 +24,7 @@ export interface BuildServices {
   options: BuilderOptions;
   cache: BuildCache;
   cacheMounts: CacheMounts;
+  keptContexts: KeptContexts;
   solver: Solver;
 }
 
@@ -43,8 +46,7 @@ export class BuildSession {
   readonly materials = new Materials();
   /** Of its RUN steps. */
   readonly entitlements: Entitlements;
-  /** Digests of file contents computed so far, by path and what tells that the file is the same. */
-  readonly hashed = new Map<string, string>();
+  readonly files: SourceFiles;
   /** Of the solver: what was asked for so far. */
   readonly results = new Map<Vertex, Promise<Result>>();
   /** Steps of this build, by key, whether made or known. */
@@ -70,6 +72,7 @@ export class BuildSession {
       /** See BuildContext. */
       sentDirectory: string;
       locals: ReadonlyMap<string, string>;
+      files: SourceFiles;
       signal: AbortSignal;
     },
   ) {
@@ -80,6 +83,7 @@ export class BuildSession {
     this.entitlements = new Entitlements([...ofNetwork, ...(request.allow ?? [])]);
     this.#directory = options.directory;
     this.#sentDirectory = options.sentDirectory;
+    this.files = options.files;
     this.#locals = new Map(options.locals);
     this.signal = AbortSignal.any([options.signal, this.#failure.signal]);
   }

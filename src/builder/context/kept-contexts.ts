@@ -1,0 +1,87 @@
+import { lstatSync, mkdirSync, renameSync } from 'node:fs';
+import type { KnownFile, TarHeader } from '../../archive/index.ts';
+import type { SourceFiles } from './source-files.ts';
+
+const MAX_CONTEXTS = 3;
+/** What is less is written again as fast. */
+const MIN_FILES = 64;
+/** Of all together; what is known of a file takes some 250 bytes of memory. */
+const MAX_FILES = 50_000;
+const KEEP_MS = 10 * 60 * 1000;
+
+interface Kept {
+  directory: string;
+  /** Where it was when the digests were told. */
+  original: string;
+  files: SourceFiles;
+}
+
+/**
+ * The contexts of the last builds: mostly the next one has the same files but for a few, which then need not be written
+ * again. Their files are never written to, since layers and later contexts have them too.
+ */
+export class KeptContexts {
+  readonly #directory: string;
+  readonly #discard: (directory: string) => void;
+  /** The latest first. */
+  readonly #kept: Kept[] = [];
+  #count = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * @param directory where builds have their directories
+   * @param discard removes a build's directory, in the background
+   */
+  constructor(directory: string, discard: (directory: string) => void) {
+    this.#directory = directory;
+    this.#discard = discard;
+  }
+
+  /** Takes a context over whose build has ended, or leaves it when there is nothing to gain. */
+  keep(context: string, files: SourceFiles): void {
+    const count = files.digests.size;
+    if (files.hasHardLinks || count < MIN_FILES || count > MAX_FILES) return;
+    this.#count += 1;
+    const directory = `${this.#directory}/kept-${this.#count}`;
+    mkdirSync(directory, { mode: 0o700 });
+    renameSync(context, `${directory}/context`);
+    this.#kept.unshift({ directory, original: context, files });
+    let total = 0;
+    const fits = this.#kept.findIndex((kept) => (total += kept.files.digests.size) > MAX_FILES);
+    this.#drop(fits === -1 ? MAX_CONTEXTS : Math.min(fits, MAX_CONTEXTS));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.clear(), KEEP_MS).unref();
+  }
+
+  /** A file of this path in a context, with the attributes of the header; for a ReusingWriter. */
+  find(path: string, header: TarHeader): KnownFile | undefined {
+    for (const { directory, original, files } of this.#kept) {
+      const sha256 = files.digests.get(`${original}/${path}`);
+      if (sha256 === undefined) continue;
+      const known = { path: `${directory}/context/${path}`, sha256 };
+      if (looksLike(known.path, header)) return known;
+    }
+    return undefined;
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#drop(0);
+  }
+
+  #drop(from: number): void {
+    for (const { directory } of this.#kept.splice(from)) this.#discard(directory);
+  }
+}
+
+function looksLike(path: string, header: TarHeader): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  return (
+    stat?.isFile() === true &&
+    stat.size === header.sizeBytes &&
+    (stat.mode & 0o7777) === header.mode &&
+    // A double cannot hold nanoseconds of today.
+    header.mtimeNanos === 0 &&
+    stat.mtimeMs === header.mtimeSeconds * 1000
+  );
+}
