@@ -1,5 +1,4 @@
 import { writeTar, type TarSource } from '../../src/archive/index.ts';
-import { buildThrough } from '../fixtures/build-case.ts';
 
 /** Members of a hostile context. */
 export const file = (path: string, text: string): TarSource => ({
