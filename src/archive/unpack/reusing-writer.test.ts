@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { recordingSyscall } from '../../sys/fake.ts';
+import { recordingSyscall } from '../../sys/index.ts';
 import { TarParser } from '../tar/parser.ts';
 import { writeTar, type TarSource } from '../tar/writer.ts';
 import { ownedLocation } from './location.ts';
