@@ -1,41 +1,25 @@
-/** What becomes of a build: outputs, names, times, layers, what is shown; and that nothing is left that is secret. */
+/** What becomes of a build: outputs, names, times, layers; and that nothing is left that is secret. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
-import { program, runCli, type CliOutcome } from '../fixtures/build-cli.ts';
+import { baseImage } from '../conformance/cli/run-case.ts';
+import { BuildBench, runCli } from '../fixtures/build-cli.ts';
 import { buildThrough, callApi, imageTree } from '../fixtures/build-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 import { TestRegistry } from '../fixtures/registry.ts';
 
+let bench: BuildBench;
 let daemon: TestDaemon;
 let work = '';
 
 before(async () => {
-  daemon = await TestDaemon.start();
-  importBaseImage(daemon.host);
-  work = join(daemon.directory, 'work');
-  mkdirSync(work);
+  bench = await BuildBench.start();
+  ({ daemon, work } = bench);
 });
 
-after(() => daemon.dispose());
-
-async function cli(words: readonly string[], options?: Parameters<typeof runCli>[2]): Promise<CliOutcome> {
-  return await runCli(daemon.host, words, options);
-}
-
-/** `coracle build` of a Dockerfile with an empty context. */
-async function build(dockerfile: string, words: readonly string[], env = {}): Promise<CliOutcome> {
-  return await cli(['build', ...words, '-f', '-', emptyContext()], { input: dockerfile, env });
-}
-
-function emptyContext(): string {
-  const directory = join(work, 'empty');
-  mkdirSync(directory, { recursive: true });
-  return directory;
-}
+after(() => bench.dispose());
 
 interface ImageJson {
   Id: string;
@@ -57,31 +41,31 @@ describe('outputs', () => {
   test('a directory, a tar in a file and a tar on standard output', async () => {
     const dockerfile = 'FROM scratch\nCOPY <<EOF /dir/file\ncontent\nEOF\n';
     const out = join(work, 'out');
-    const local = await build(dockerfile, ['-o', out]);
+    const local = await bench.build(dockerfile, ['-o', out]);
     assert.equal(local.exitCode, 0, local.stderr);
     assert.equal(readFileSync(join(out, 'dir/file'), 'utf8'), 'content\n');
-    const piped = await build(dockerfile, ['--output', '-']);
+    const piped = await bench.build(dockerfile, ['--output', '-']);
     assert.deepEqual(
       execFileSync('tar', ['-tf', '-'], { input: piped.stdout, encoding: 'utf8' }),
       'dir/\ndir/file\n',
     );
     const file = join(work, 'out.tar');
-    await build(dockerfile, ['-o', `type=tar,dest=${file}`, '--build-arg', 'SOURCE_DATE_EPOCH=86400']);
+    await bench.build(dockerfile, ['-o', `type=tar,dest=${file}`, '--build-arg', 'SOURCE_DATE_EPOCH=86400']);
     assert.match(
       execFileSync('tar', ['-tvf', file], { encoding: 'utf8', env: { TZ: 'UTC' } }),
       /1970-01-02.*dir\/file/,
     );
-    const wrong = await build(dockerfile, ['-o', 'type=nothing']);
+    const wrong = await bench.build(dockerfile, ['-o', 'type=nothing']);
     assert.match(wrong.stderr, /exporter "nothing" could not be found/);
-    const nowhere = await build(dockerfile, ['-o', 'type=oci,tar=false']);
+    const nowhere = await bench.build(dockerfile, ['-o', 'type=oci,tar=false']);
     assert.match(nowhere.stderr, /dest is required for oci exporter/);
-    const idFile = await build(dockerfile, ['-o', out, '--iidfile', join(work, 'none')]);
+    const idFile = await bench.build(dockerfile, ['-o', out, '--iidfile', join(work, 'none')]);
     assert.match(idFile.stderr, /local and tar exporters are incompatible with image ID file/);
   });
 
   test('an archive for docker load and an OCI layout, under names of their own', async () => {
     const docker = join(work, 'docker.tar');
-    const made = await build(small, ['-t', 'out:one', '-o', `type=docker,dest=${docker}`]);
+    const made = await bench.build(small, ['-t', 'out:one', '-o', `type=docker,dest=${docker}`]);
     assert.equal(made.exitCode, 0, made.stderr);
     assert.equal((await callApi(daemon.socket, 'GET', '/images/out:one/json')).status, 404);
     const loaded = await callApi(
@@ -93,7 +77,7 @@ describe('outputs', () => {
     );
     assert.match(loaded.body.toString(), /Loaded image: out:one/);
     const oci = join(work, 'oci.tar');
-    await build(small, ['-o', `type=oci,dest=${oci},name=out:two`]);
+    await bench.build(small, ['-o', `type=oci,dest=${oci},name=out:two`]);
     const member = (name: string): string => execFileSync('tar', ['-xOf', oci, name], { encoding: 'utf8' });
     assert.doesNotMatch(
       execFileSync('tar', ['-tf', oci], { encoding: 'utf8' }),
@@ -104,11 +88,11 @@ describe('outputs', () => {
     };
     assert.equal(index.manifests[0]?.annotations['io.containerd.image.name'], 'docker.io/library/out:two');
     assert.equal(index.manifests[0]?.annotations['org.opencontainers.image.ref.name'], 'two');
-    await build(small, ['-t', 'out:three', '-o', 'type=cacheonly']);
+    await bench.build(small, ['-t', 'out:three', '-o', 'type=cacheonly']);
     assert.equal((await callApi(daemon.socket, 'GET', '/images/out:three/json')).status, 404);
-    await build(small, ['-o', 'type=image,name=out:four']);
+    await bench.build(small, ['-o', 'type=image,name=out:four']);
     assert.equal((await callApi(daemon.socket, 'GET', '/images/out:four/json')).status, 200);
-    await build(small, ['-o', 'type=image,name=out:not', '-t', 'out:five']);
+    await bench.build(small, ['-o', 'type=image,name=out:not', '-t', 'out:five']);
     assert.equal((await callApi(daemon.socket, 'GET', '/images/out:five/json')).status, 200);
     assert.equal((await callApi(daemon.socket, 'GET', '/images/out:not/json')).status, 404);
     const layout = join(work, 'layout');
@@ -116,7 +100,7 @@ describe('outputs', () => {
       '-o',
       `type=oci,dest=${layout},tar=false,compression=zstd,compression-level=9,annotation.a=b`,
     ];
-    const zstd = await build(small, words);
+    const zstd = await bench.build(small, words);
     assert.equal(zstd.exitCode, 0, zstd.stderr);
     const read = <T>(digest: string): T =>
       JSON.parse(readFileSync(join(layout, 'blobs/sha256', digest.slice(7)), 'utf8')) as T;
@@ -129,7 +113,7 @@ describe('outputs', () => {
   test('the id, the metadata and nothing else', async () => {
     const [idFile, metadata] = [join(work, 'id'), join(work, 'metadata')];
     const words = ['-q', '-t', 'told:x', '--iidfile', idFile, '--metadata-file', metadata];
-    const { stdout, stderr } = await build(small, words);
+    const { stdout, stderr } = await bench.build(small, words);
     const { Id } = await inspect(daemon, 'told:x');
     assert.equal(stdout.toString(), `${Id}\n`);
     assert.equal(stderr, '');
@@ -161,11 +145,11 @@ describe('outputs', () => {
       [['--progress', 'loud'], /invalid progress mode loud/],
     ];
     for (const [words, expected] of cases) {
-      const { exitCode, stderr } = await build('FROM scratch\nLABEL x=y\n', words);
+      const { exitCode, stderr } = await bench.build('FROM scratch\nLABEL x=y\n', words);
       assert.notEqual(exitCode, 0, words.join(' '));
       assert.match(stderr, expected);
     }
-    assert.equal((await build(small, ['-q', '--provenance=false', '--sbom=false'])).exitCode, 0);
+    assert.equal((await bench.build(small, ['-q', '--provenance=false', '--sbom=false'])).exitCode, 0);
   });
 });
 
@@ -175,19 +159,19 @@ describe('several platforms, where nothing has to run', () => {
 
   test('as files: a directory each, or one that has no file twice', async () => {
     const out = join(work, 'platforms');
-    const { exitCode, stderr } = await build(dockerfile, [...platforms, '-o', out, '--progress=plain']);
+    const { exitCode, stderr } = await bench.build(dockerfile, [...platforms, '-o', out, '--progress=plain']);
     assert.equal(exitCode, 0, stderr);
     assert.match(stderr, /#\d+ \[linux\/arm64 1\/1\] COPY <<EOF \/arch\n/);
     for (const name of ['amd64', 'arm64']) {
       assert.equal(readFileSync(join(out, `linux_${name}/arch`), 'utf8'), `${name}\n`);
     }
     const merged = ['-o', `type=local,dest=${out}-merged,platform-split=false`];
-    const both = await build(dockerfile, [...platforms, ...merged]);
+    const both = await bench.build(dockerfile, [...platforms, ...merged]);
     assert.match(
       both.stderr,
       /cannot overwrite arch from linux\/amd64 with linux\/arm64 when split option is disabled/,
     );
-    const other = await build(dockerfile.replace('/arch', '/$TARGETARCH'), [...platforms, ...merged]);
+    const other = await bench.build(dockerfile.replace('/arch', '/$TARGETARCH'), [...platforms, ...merged]);
     assert.equal(other.exitCode, 0, other.stderr);
     assert.equal(readFileSync(`${out}-merged/arm64`, 'utf8'), 'arm64\n');
   });
@@ -198,7 +182,7 @@ describe('several platforms, where nothing has to run', () => {
     const metadata = join(work, 'multi-metadata');
     const more = '--annotation index:all=x --annotation manifest[linux/arm64]:one=y --provenance=mode=max';
     const words = [...platforms, '--push', '-t', name, '--metadata-file', metadata, ...more.split(' ')];
-    const { exitCode, stderr } = await build(dockerfile, [...words, '--build-arg', 'KEY=value']);
+    const { exitCode, stderr } = await bench.build(dockerfile, [...words, '--build-arg', 'KEY=value']);
     assert.equal(exitCode, 0, stderr);
     const told = JSON.parse(readFileSync(metadata, 'utf8')) as Record<string, unknown>;
     assert.equal(told['containerimage.config.digest'], undefined);
@@ -231,28 +215,28 @@ describe('several platforms, where nothing has to run', () => {
     const { args } = Statement.predicate.buildDefinition.externalParameters.request;
     assert.deepEqual(args, { platform: 'linux/arm64', 'build-arg:KEY': 'value' });
     // From the registry it is pulled for either platform.
-    assert.equal((await cli(['rmi', '-f', name])).exitCode, 0);
-    const pulled = await cli(['pull', '-q', '--platform', 'linux/arm64', name]);
+    assert.equal((await bench.cli(['rmi', '-f', name])).exitCode, 0);
+    const pulled = await bench.cli(['pull', '-q', '--platform', 'linux/arm64', name]);
     assert.equal(pulled.exitCode, 0, pulled.stderr);
     assert.equal((await imageTree(daemon.socket, name)).get('/arch')?.text, 'arm64\n');
   });
 
   test('as an OCI layout, and as an image that others begin with', async () => {
     const oci = join(work, 'multi.tar');
-    const made = await build(dockerfile, [...platforms, '-o', `type=oci,dest=${oci},name=multi:2`]);
+    const made = await bench.build(dockerfile, [...platforms, '-o', `type=oci,dest=${oci},name=multi:2`]);
     assert.equal(made.exitCode, 0, made.stderr);
-    const loaded = await cli(['load', '-i', oci]);
+    const loaded = await bench.cli(['load', '-i', oci]);
     assert.equal(loaded.stdout.toString(), 'Loaded image: multi:2\n');
-    const next = await build('FROM multi:2\nCOPY --from=multi:2 /arch /again\n', [
+    const next = await bench.build('FROM multi:2\nCOPY --from=multi:2 /arch /again\n', [
       ...platforms,
       '-t',
       'multi:3',
     ]);
     assert.equal(next.exitCode, 0, next.stderr);
-    const { stdout } = await cli(['image', 'ls', '--tree']);
+    const { stdout } = await bench.cli(['image', 'ls', '--tree']);
     assert.match(stdout.toString(), /multi:3[^]*linux\/amd64[^]*linux\/arm64/);
     const saved = join(work, 'arm64.tar');
-    await cli(['save', '--platform', 'linux/arm64', '-o', saved, 'multi:3']);
+    await bench.cli(['save', '--platform', 'linux/arm64', '-o', saved, 'multi:3']);
     assert.match(
       execFileSync('tar', ['-xOf', saved, 'index.json'], { encoding: 'utf8' }),
       /"architecture":"arm64"/,
@@ -269,7 +253,7 @@ describe('several platforms, where nothing has to run', () => {
     head.set([0, 2, 0, 22, 0, 0, 0, 1], 16);
     writeFileSync(join(context, 'program'), head, { mode: 0o755 });
     writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY program /bin/sh\nRUN true\n');
-    const { stderr, exitCode } = await cli(['build', '--platform', 'linux/s390x', context]);
+    const { stderr, exitCode } = await bench.cli(['build', '--platform', 'linux/s390x', context]);
     assert.equal(exitCode, 1);
     assert.match(stderr, /exec format error/i);
     assert.match(stderr, /no handler of binfmt_misc runs programs of linux\/s390x on this machine/);
@@ -310,7 +294,7 @@ RUN touch /later && chmod 600 /later
 ENV X=y
 LABEL made=so
 `;
-      const words = ['build', '-q', '-o', 'type=image,rewrite-timestamp=true', '-f', '-', emptyContext()];
+      const words = ['build', '-q', '-o', 'type=image,rewrite-timestamp=true', '-f', '-', bench.emptyContext];
       const env = { SOURCE_DATE_EPOCH: '1700000000' };
       const first = await runCli(daemon.host, words, { input: dockerfile, env });
       // On another second, so that times would differ.
@@ -362,175 +346,6 @@ ENV A=b
   });
 });
 
-describe('what is shown', () => {
-  test('plain: steps, their output, what was known, and where an error stands', async () => {
-    const dockerfile = `FROM ${baseImage}
-RUN echo shown-plain
-RUN echo to-stderr >&2; \\
-  exit 3
-RUN never
-`;
-    const failed = await build(dockerfile, ['--progress', 'plain']);
-    assert.equal(failed.exitCode, 3);
-    assert.match(
-      failed.stderr,
-      /#\d+ \[2\/4\] RUN echo shown-plain\n#\d+ \d+\.\d{3} shown-plain\n#\d+ DONE \d+\.\ds\n/,
-    );
-    assert.match(
-      failed.stderr,
-      /------\n > \[3\/4\] RUN echo to-stderr [^\n]*:\n\d+\.\d{3} to-stderr\n------\n/,
-    );
-    const excerpt = `Dockerfile:3
---------------------
-   2 |     RUN echo shown-plain
-   3 | >>> RUN echo to-stderr >&2; \\
-   4 | >>>   exit 3
-   5 |     RUN never
---------------------
-`;
-    assert.ok(failed.stderr.includes(excerpt), failed.stderr);
-    const parse = await build(`FROM ${baseImage}\nRUNN x\n`, []);
-    assert.match(parse.stderr, /Dockerfile:2\n-+\n {3}1 \| {5}FROM .*\n {3}2 \| >>> RUNN x\n/);
-    assert.match(parse.stderr, /dockerfile parse error line 2: unknown instruction: RUNN\n/);
-    const again = await build(`FROM ${baseImage}\nRUN echo shown-plain\n`, [], {
-      BUILDKIT_PROGRESS: 'plain',
-    });
-    assert.match(again.stderr, /#\d+ \[2\/2\] RUN echo shown-plain\n#\d+ CACHED\n/);
-  });
-
-  test('rawjson: one SolveStatus a line', async () => {
-    const dockerfile = `FROM ${baseImage}\nRUN echo shown-raw\n`;
-    const { stderr, exitCode } = await build(dockerfile, ['--progress=rawjson']);
-    assert.equal(exitCode, 0);
-    const lines = stderr
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as SolveLine);
-    const vertexes = lines.flatMap((line) => line.vertexes ?? []);
-    const step = vertexes.find(({ name }) => name === '[2/2] RUN echo shown-raw');
-    assert.match(step?.digest ?? '', /^sha256:[0-9a-f]{64}$/);
-    const log = lines.flatMap(({ logs }) => logs ?? []).find(({ vertex }) => vertex === step?.digest);
-    assert.equal(Buffer.from(log?.data ?? '', 'base64').toString(), 'shown-raw\n');
-    const ended = vertexes.findLast(({ digest }) => digest === step?.digest);
-    assert.ok(Date.parse(ended?.completed ?? '') >= Date.parse(ended?.started ?? ''));
-  });
-
-  test('tty: steps drawn in place, on a terminal alone', async () => {
-    const refused = await build('FROM scratch\nLABEL a=b\n', ['--progress=tty']);
-    assert.match(refused.stderr, /failed to get console/);
-    writeFileSync(
-      join(emptyContext(), 'Dockerfile'),
-      `FROM ${baseImage}\nRUN echo on-a-terminal; sleep 0.4\n`,
-    );
-    const command = `${process.execPath} ${program} build --progress=tty ${emptyContext()}`;
-    const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
-      env: { PATH: process.env['PATH'], CORACLE_HOST: daemon.host, HOME: '/nonexistent', TERM: 'xterm' },
-      encoding: 'utf8',
-    });
-    assert.match(stdout, /\[\+\] Building \d+\.\ds \(\d+\/\d+\)/);
-    assert.match(stdout, / => => # on-a-terminal/);
-    assert.match(stdout, /FINISHED/);
-    assert.match(stdout, / => \[2\/2\] RUN echo on-a-terminal; sleep 0\.4 +\d\.\ds/);
-  });
-});
-
-describe('questions', () => {
-  const dockerfile = `# the version of it
-ARG version=1
-FROM ${baseImage} AS first
-# token of nobody
-ARG token
-RUN --mount=type=secret,id=key,required=true --mount=type=ssh true
-# last puts it together
-FROM first as last
-CMD echo $wrong
-COPY $wrong /x
-`;
-
-  test('--check: what is found, where, and an exit code', async () => {
-    const { stdout, exitCode } = await build(dockerfile, ['--check']);
-    assert.equal(exitCode, 1);
-    const text = stdout.toString();
-    assert.match(text, /^Check complete, 4 warnings have been found!\n/);
-    const page = 'https://docs.docker.com/go/dockerfile/rule/from-as-casing/';
-    assert.ok(
-      text.includes(`
-WARNING: FromAsCasing - ${page}
-'as' and 'FROM' keywords' casing do not match
-Dockerfile:8
---------------------
-   6 |     RUN --mount=type=secret,id=key,required=true --mount=type=ssh true
-   7 |     # last puts it together
-   8 | >>> FROM first as last
-   9 |     CMD echo $wrong
-  10 |     COPY $wrong /x
---------------------
-`),
-      text,
-    );
-    const clean = await build(`FROM ${baseImage}\nRUN true\n`, ['--check']);
-    assert.equal(clean.exitCode, 0);
-    assert.equal(clean.stdout.toString(), 'Check complete, no warnings found.\n');
-    const broken = await build(`FROM ${baseImage}\nRUNN true\n`, ['--check']);
-    assert.equal(broken.exitCode, 1);
-    assert.match(broken.stderr, /ERROR: .*unknown instruction: RUNN\nDockerfile:2\n/);
-    const json = await build(dockerfile, ['--call=check,format=json']);
-    const { warnings } = JSON.parse(json.stdout.toString()) as { warnings: { ruleName: string }[] };
-    assert.deepEqual(
-      warnings.map(({ ruleName }) => ruleName),
-      ['SecretsUsedInArgOrEnv', 'FromAsCasing', 'JSONArgsRecommended', 'UndefinedVar'],
-    );
-  });
-
-  test('warnings of a build, and check=error', async () => {
-    const shown = await build(`FROM ${baseImage} as x\nMAINTAINER me\n`, []);
-    assert.equal(shown.exitCode, 0);
-    assert.ok(
-      shown.stderr.endsWith(`
- 2 warnings found (use docker --debug to expand):
- - FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 1)
- - MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 2)
-`),
-      shown.stderr,
-    );
-    const error = await build(`# check=error=true\nFROM ${baseImage}\nMAINTAINER me\n`, []);
-    assert.equal(error.exitCode, 1);
-    assert.match(error.stderr, /lint violation found for rules: MaintainerDeprecated/);
-  });
-
-  test('--call=outline and --call=targets', async () => {
-    const outline = await build(dockerfile, ['--call=outline', '--build-arg', 'token=x']);
-    assert.equal(
-      outline.stdout.toString(),
-      `TARGET:      last
-DESCRIPTION: puts it together
-
-BUILD ARG   VALUE   DESCRIPTION
-token       x       of nobody
-
-SECRET   REQUIRED
-key      true
-
-SSH       REQUIRED
-default   
-
-`,
-    );
-    const targets = await build(dockerfile, ['--call', 'targets']);
-    assert.equal(
-      targets.stdout.toString(),
-      'TARGET         DESCRIPTION\nfirst          \nlast (default) puts it together\n',
-    );
-    const unknown = await build(dockerfile, ['--call=nothing']);
-    assert.match(unknown.stderr, /unknown call method "nothing"/);
-  });
-});
-
-interface SolveLine {
-  vertexes?: { digest: string; name: string; started?: string; completed?: string }[];
-  logs?: { vertex: string; data: string }[];
-}
-
 test('secrets are in no layer, record, log, temporary file or database', async () => {
   const secret = 'q9-secret-of-this-test-7f';
   const file = join(work, 'secret-file');
@@ -542,10 +357,10 @@ RUN --mount=type=secret,id=file,target=/etc/token,mode=0444 wc -c < /etc/token >
 RUN --mount=type=secret,id=file exit 4
 `;
   const words = ['--secret', `id=file,src=${file}`, '--secret', 'id=variable,env=NAMED', '-t', 'with-secret'];
-  const failed = await build(dockerfile, words, { NAMED: secret });
+  const failed = await bench.build(dockerfile, words, { NAMED: secret });
   assert.equal(failed.exitCode, 4, failed.stderr);
   const last = [dockerfile.replace('exit 4', 'true'), [...words, '--provenance=mode=max']] as const;
-  const done = await build(...last, { NAMED: secret });
+  const done = await bench.build(...last, { NAMED: secret });
   assert.equal(done.exitCode, 0, done.stderr);
   rmSync(file);
   // All that the engine has: data and run directories, its log, and an archive of the image with its layers open.

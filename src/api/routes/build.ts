@@ -1,5 +1,5 @@
-import type { Builder, BuildQuestion, BuildRequest } from '../../builder/index.ts';
-import { EngineError, isEngineError } from '../../errors/index.ts';
+import { solveText, type Builder, type BuildQuestion, type BuildRequest } from '../../builder/index.ts';
+import { EngineError, errorMessage, isEngineError } from '../../errors/index.ts';
 import {
   buildQuery,
   buildRequest,
@@ -159,7 +159,7 @@ async function build(
       }
     } catch (error) {
       if (!exchange.response.headersSent) throw error;
-      const message = error instanceof Error ? error.message : String(error);
+      const message = isExtended ? solveText(error) : errorMessage(error);
       const { exitCode: code, source } = isEngineError(error) ? error.details : {};
       const errorDetail = { ...(code === undefined ? {} : { code }), message };
       output.write({

@@ -128,9 +128,10 @@ function failed({ command, foreignPlatform }: ExecOperation, exitCode: number, s
     foreignPlatform !== undefined && /exec format error/i.test(said)
       ? `: no handler of binfmt_misc runs programs of ${foreignPlatform} on this machine`
       : '';
-  return new EngineError(
-    'internal',
-    `The command '${command.join(' ')}' returned a non-zero code: ${exitCode}${why}`,
-    { code: 'step-failed', details: { exitCode } },
-  );
+  const line = command.join(' ');
+  const solveText = `process ${JSON.stringify(line)} did not complete successfully: exit code: ${exitCode}${why}`;
+  return new EngineError('internal', `The command '${line}' returned a non-zero code: ${exitCode}${why}`, {
+    code: 'step-failed',
+    details: { exitCode, solveText },
+  });
 }

@@ -1,6 +1,12 @@
-import { EngineError, isEngineError } from '../../errors/index.ts';
+import { EngineError, errorMessage, isEngineError } from '../../errors/index.ts';
 import type { BuildContext } from '../context/build-context.ts';
 import { locationOf, sourceExcerpt } from '../dockerfile/location.ts';
+
+/** What went wrong as BuildKit's solver says it, where that is not what Docker's classic builder says. */
+export function solveText(error: unknown): string {
+  const text = isEngineError(error) ? error.details['solveText'] : undefined;
+  return typeof text === 'string' ? text : errorMessage(error);
+}
 
 /**
  * The same error with `details.source`: the lines of the Dockerfile that it comes from, marked, as text for people.

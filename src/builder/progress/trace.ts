@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { errorMessage } from '../../errors/index.ts';
+import { solveText } from './source-error.ts';
 
 /** One step as progress shows it; times are RFC 3339. As BuildKit's `client.Vertex` in JSON. */
 export interface TraceVertex {
@@ -156,7 +156,7 @@ export class TracedStep {
 
   /** @param error what went wrong, undefined when nothing did */
   end(error?: unknown): void {
-    const text = error === undefined ? undefined : errorMessage(error);
+    const text = error === undefined ? undefined : solveText(error);
     this.#vertex = { ...this.#vertex, completed: now(), ...(text === undefined ? {} : { error: text }) };
     this.#send?.({ vertexes: [this.#vertex] });
   }
