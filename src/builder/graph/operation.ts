@@ -67,6 +67,8 @@ export interface MakeDirectoryAction {
   kind: 'mkdir';
   /** Absolute; those above it are made too. */
   path: string;
+  /** `user[:group]` of what is made, '' for root. */
+  owner: string;
 }
 
 /** The sources come from the second input; files of the inputs after it are sources as a whole. */

@@ -4,16 +4,18 @@ import type { MakeDirectoryAction } from '../graph/operation.ts';
 import type { BuildSession } from '../solver/session.ts';
 import { TreeCopier } from './copy-tree.ts';
 import { bareLayer } from './new-layer.ts';
+import { resolveOwner } from './owner.ts';
 import type { PreparedOperation, TreeResult } from './prepared.ts';
 import { realPathIn } from './real-path.ts';
 
 /** A directory that is made when it is missing. */
 export function prepareMakeDirectory(
   session: BuildSession,
-  { path }: MakeDirectoryAction,
+  { path, owner }: MakeDirectoryAction,
   root: TreeResult,
 ): PreparedOperation {
-  const texts = ['mkdir', path];
+  const texts = ['mkdir', path, owner];
+  const { syscall } = session.services.parts;
   return {
     quick: undefined,
     exact: () => ({ texts, source: '' }),
@@ -27,9 +29,9 @@ export function prepareMakeDirectory(
         const copier = new TreeCopier({
           root: directory,
           lowerDirectories,
-          owner: undefined,
+          owner: owner === '' ? undefined : resolveOwner(syscall, view, owner),
           chmod: undefined,
-          syscall: session.services.parts.syscall,
+          syscall,
           signal: job.signal,
         });
         copier.parents(view, real);

@@ -187,8 +187,9 @@ export class StageCompiler {
       }
       case 'workdir': {
         const path = nextWorkingDirectory(state.config, state.expand(instruction.value));
+        const owner = state.config.User ?? '';
         const vertex: Vertex = {
-          operation: { kind: 'file', action: { kind: 'mkdir', path } },
+          operation: { kind: 'file', action: { kind: 'mkdir', path, owner } },
           inputs: [state.vertex],
           ignoresCache: state.ignoresCache,
           name,
