@@ -92,11 +92,14 @@ test("Images.pull() tells in Docker's words what it does", async () => {
   assert.deepEqual(pulled?.tags, [`${domain}/team/app:1`]);
   assert.deepEqual(pulled?.digests, [`${domain}/team/app@${image.digest}`]);
   assert.deepEqual(bed.store.events, [`pull ${domain}/team/app`]);
+  const fetched = bed.registry.count('GET', /manifests/);
   assert.deepEqual(await bed.pull('team/app:1'), [
     '1: Pulling from team/app',
     `Digest: ${image.digest}`,
     `Status: Image is up to date for ${domain}/team/app:1`,
   ]);
+  // Registries count what is fetched.
+  assert.equal(bed.registry.count('GET', /manifests/), fetched);
 });
 
 test('Images.pull() fetches layers that are there once only', async () => {

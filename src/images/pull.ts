@@ -1,5 +1,12 @@
 import { EngineError } from '../errors/index.ts';
-import { isSchema1, type FetchedManifest, type Registries, type Repository } from '../registry/index.ts';
+import {
+  RegistryError,
+  asManifest,
+  isSchema1,
+  type FetchedManifest,
+  type Registries,
+  type Repository,
+} from '../registry/index.ts';
 import {
   configPlatform,
   fittingPlatforms,
@@ -13,7 +20,6 @@ import {
   type Descriptor,
   type Digest,
   type ImageConfig,
-  type Platform,
   type Reference,
 } from '../spec/index.ts';
 import type { IndexRecord } from './image-record.ts';
@@ -101,20 +107,19 @@ export class ImagePull {
     options: PullOptions,
     tell: (progress: ImageProgress) => void,
   ): Promise<{ id: Digest; isNew: boolean }> {
-    const { signal } = options;
     const asked = reference.digest ?? reference.tag ?? 'latest';
-    const top = await repository.manifest(asked, signal);
+    await using lease = this.#store.leases.open();
+    const context = { lease, options, tell };
+    const top = await this.#top(repository, reference, context);
     tell({ status: `Pulling from ${reference.path}`, id: asked });
     if (isSchema1(top.descriptor.mediaType)) throw schema1Refused(reference);
-    const chosen = await this.#choose(repository, top, options.platform ?? this.#store.machine, signal);
+    const chosen = await this.#choose(repository, top, context);
     const { domain, path } = reference;
     const { digest } = top.descriptor;
     const references: Reference[] = [{ domain, path, digest }];
     if (reference.tag !== undefined && reference.digest === undefined) {
       references.unshift({ domain, path, tag: reference.tag });
     }
-    await using lease = this.#store.leases.open();
-    const context = { lease, options, tell };
     const index = await this.#storeIndexes(chosen, lease);
     const prepared = (await this.#known(chosen, lease)) ?? (await this.#fetch(repository, chosen, context));
     if (index !== undefined && prepared.record.manifest?.digest === chosen.manifest.descriptor.digest) {
@@ -133,6 +138,31 @@ export class ImagePull {
     tell({ status: `Digest: ${digest}` });
     this.#warnOfPlatform(reference, prepared.config, options, tell);
     return { id: prepared.id, isNew };
+  }
+
+  /** What a reference stands for. When that may be here it is only looked at: registries limit how often they are pulled from. */
+  async #top(
+    repository: Repository,
+    reference: Reference,
+    { lease, options }: PullContext,
+  ): Promise<FetchedManifest> {
+    const asked = reference.digest ?? reference.tag ?? 'latest';
+    if (this.#store.catalog.named(reference) !== undefined) {
+      const found = await repository.resolve(asked, options.signal).catch((error: unknown) => {
+        // The whole answer says what is wrong.
+        if (error instanceof RegistryError && !error.isTemporary) return undefined;
+        throw error;
+      });
+      const here = found && (await this.#here(found.digest, found.mediaType, lease));
+      if (here !== undefined) return here;
+    }
+    return await repository.manifest(asked, options.signal);
+  }
+
+  async #here(digest: Digest, mediaType: string, lease: Lease): Promise<FetchedManifest | undefined> {
+    const { content } = this.#store;
+    await lease.hold({ kind: 'blob', digest });
+    return content.has(digest) ? asManifest(await content.read(digest), digest, mediaType) : undefined;
   }
 
   /** An image that is here with its layers needs nothing but the name. */
@@ -215,8 +245,7 @@ export class ImagePull {
   async #choose(
     repository: Repository,
     top: FetchedManifest,
-    wanted: Platform,
-    signal: AbortSignal | undefined,
+    { lease, options: { platform: wanted = this.#store.machine, signal } }: PullContext,
   ): Promise<Chosen> {
     let at = top;
     const indexes: FetchedManifest[] = [];
@@ -233,7 +262,9 @@ export class ImagePull {
         );
       }
       indexes.push(at);
-      at = await repository.manifest(best.digest, signal);
+      at =
+        (await this.#here(best.digest, best.mediaType, lease)) ??
+        (await repository.manifest(best.digest, signal));
     }
     return { manifest: at, indexes };
   }

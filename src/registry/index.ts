@@ -1,5 +1,5 @@
 export { Registries, type RegistriesOptions, type RegistryAccess } from './registries.ts';
-export { Repository, isSchema1, type BlobStream, type FetchedManifest } from './repository.ts';
+export { Repository, asManifest, isSchema1, type BlobStream, type FetchedManifest } from './repository.ts';
 export { downloadBlob, type DownloadOptions } from './download.ts';
 export { sendUpload, uploadBlob, type BlobUpload } from './upload.ts';
 export { RegistryError, diagnosticText, type Diagnostic } from './registry-error.ts';

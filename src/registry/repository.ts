@@ -105,8 +105,7 @@ export class Repository {
         // Nothing else tells that the bytes of a tag's manifest went wrong on the way.
         throw new ConnectionError(`manifest verification failed for digest ${stated}`, 'EBADMSG');
       }
-      const mediaType = manifestType(response, bytes);
-      return { descriptor: { mediaType, digest, size: bytes.length }, bytes };
+      return asManifest(bytes, digest, mediaTypeOf(response));
     });
   }
 
@@ -443,9 +442,16 @@ function mediaTypeOf(response: HttpResponse): string {
   return (response.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
 }
 
+/**
+ * A document as a manifest or an index.
+ * @param stated its media type, as somebody says
+ */
+export function asManifest(bytes: Buffer, digest: Digest, stated: string): FetchedManifest {
+  return { descriptor: { mediaType: manifestType(bytes, stated), digest, size: bytes.length }, bytes };
+}
+
 /** The document's own word counts, so that a header cannot make one kind of manifest be read as another. */
-function manifestType(response: HttpResponse, bytes: Buffer): string {
-  const stated = mediaTypeOf(response);
+function manifestType(bytes: Buffer, stated: string): string {
   let value: unknown;
   try {
     value = JSON.parse(bytes.toString('utf8'));
