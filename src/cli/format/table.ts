@@ -145,6 +145,11 @@ export function render<T>(cli: Cli, listing: Listing<T>, items: readonly T[], op
   cli.out(tabulate(header + rows.join('')));
 }
 
+/** Things as templates see them, for one that shows several lists. */
+export function rowsOf<T>(listing: Listing<T>, items: readonly T[]): Value[] {
+  return items.map((item) => new Row(item, listing));
+}
+
 /** Prints one thing with a template; '' if the format is not one. */
 export function renderTemplate(format: string, value: Value): string {
   const source = format.trim() === 'json' ? '{{json .}}' : unescape(format);

@@ -1,10 +1,11 @@
 import type { Cli } from '../../cli.ts';
 import { noArgs, type Command } from '../../command.ts';
 import { bool, text } from '../../flags/flags.ts';
-import { render, type Listing } from '../../format/table.ts';
-import { ago, ellipsis, humanSize } from '../../format/units.ts';
+import { render, renderTemplate, rowsOf, type Listing } from '../../format/table.ts';
+import { ago, ellipsis, goTime, humanSize } from '../../format/units.ts';
+import { keepOrder, type Value } from '../../template/index.ts';
 import { containerListing, formatUsage, type ContainerSummary } from '../container/ls.ts';
-import { imageListing, imageRows, type ImageSummary } from '../image/ls.ts';
+import { imageListing, imageRows, type ImageRow, type ImageSummary } from '../image/ls.ts';
 import { volumeListing, type VolumeSummary } from '../volume/volume.ts';
 
 interface CacheRecord {
@@ -16,6 +17,8 @@ interface CacheRecord {
   UsageCount: number;
   Shared: boolean;
   InUse: boolean;
+  Description: string;
+  Parents?: string[] | null;
 }
 
 interface DiskUsage {
@@ -115,13 +118,18 @@ function summaryLines(usage: DiskUsage): Line[] {
   ];
 }
 
-const cacheListing: Listing<CacheRecord> = {
+const cacheListing = (full: boolean): Listing<CacheRecord> => ({
   typeName: '*formatter.buildCacheContext',
   fields: {
     CacheType: ({ Type }) => Type,
+    CreatedAt: ({ CreatedAt }) => goTime(Date.parse(CreatedAt)),
     CreatedSince: ({ CreatedAt }) => ago(Date.parse(CreatedAt)),
-    ID: ({ ID, InUse }) => `${ellipsis(ID, 12)}${InUse ? '*' : ''}`,
+    Description: ({ Description }) => Description,
+    ID: ({ ID, InUse }) => `${full ? ID : ellipsis(ID, 12)}${InUse ? '*' : ''}`,
+    InUse: ({ InUse }) => String(InUse),
+    LastUsedAt: ({ LastUsedAt }) => (LastUsedAt === null ? '' : goTime(Date.parse(LastUsedAt))),
     LastUsedSince: ({ LastUsedAt }) => (LastUsedAt === null ? '' : ago(Date.parse(LastUsedAt))),
+    Parent: ({ Parents }) => (Parents ?? []).join(', '),
     Shared: ({ Shared }) => String(Shared),
     Size: ({ Size }) => humanSize(Size, 3),
     UsageCount: ({ UsageCount }) => String(UsageCount),
@@ -137,29 +145,51 @@ const cacheListing: Listing<CacheRecord> = {
   },
   table:
     '{{.ID}}\t{{.CacheType}}\t{{.Size}}\t{{.CreatedSince}}\t{{.LastUsedSince}}\t{{.UsageCount}}\t{{.Shared}}',
-};
+});
+
+/** The first name of each image. */
+function imagesOf({ Images }: DiskUsage): ImageRow[] {
+  return (Images ?? []).flatMap((image) => imageRows([image], false).slice(0, 1));
+}
+
+/** Without the size of the image, which is told with the image. */
+function containersOf({ Containers }: DiskUsage): ContainerSummary[] {
+  return (Containers ?? []).map((container) => ({ ...container, SizeRootFs: 0 }));
+}
+
+/** What templates of `--verbose` see. */
+function everything(usage: DiskUsage): Value {
+  return keepOrder({
+    Images: rowsOf(
+      imageListing(true, false),
+      imagesOf(usage).map((row) => ({ ...row, digest: '' })),
+    ),
+    Containers: rowsOf(containerListing(true, false), containersOf(usage)),
+    Volumes: rowsOf(volumeListing, usage.Volumes ?? []),
+    BuildCache: rowsOf(cacheListing(true), usage.BuildCache ?? []),
+  });
+}
 
 function verbose(cli: Cli, usage: DiskUsage): void {
   const table = <T>(listing: Listing<T>, items: readonly T[], format: string): void =>
     render(cli, listing, items, { format: `table ${format}` });
   cli.out('Images space usage:\n\n');
-  const images = (usage.Images ?? []).flatMap((image) => imageRows([image], false).slice(0, 1));
   table(
     imageListing(false, false),
-    images,
+    imagesOf(usage),
     '{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}',
   );
   cli.out('\nContainers space usage:\n\n');
   table(
     containerListing(false, false),
-    (usage.Containers ?? []).map((container) => ({ ...container, SizeRootFs: 0 })),
+    containersOf(usage),
     '{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}',
   );
   cli.out('\nLocal Volumes space usage:\n\n');
   table(volumeListing, usage.Volumes ?? [], '{{.Name}}\t{{.Links}}\t{{.Size}}');
   const cache = usage.BuildCache ?? [];
   cli.out(`\nBuild cache usage: ${humanSize(sum(cache, (record) => (record.Shared ? 0 : record.Size)))}\n\n`);
-  render(cli, cacheListing, cache, { format: '' });
+  render(cli, cacheListing(false), cache, { format: '' });
 }
 
 export const df: Command = {
@@ -170,7 +200,9 @@ export const df: Command = {
     const client = await cli.client();
     const usage = await client.get<DiskUsage>('/system/df');
     const format = flags.text('format');
-    if (flags.bool('verbose') && (format === '' || format === 'table')) verbose(cli, usage);
-    else render(cli, summary, summaryLines(usage), { format });
+    if (flags.bool('verbose')) {
+      if (format === '' || format === 'table') verbose(cli, usage);
+      else cli.out(renderTemplate(format, everything(usage)).slice(0, -1));
+    } else render(cli, summary, summaryLines(usage), { format });
   },
 };
