@@ -63,6 +63,12 @@ export const clients: Client[] = [
   },
   node('dockerode', 'dockerode.mjs', 'dockerode'),
   node('testcontainers', 'testcontainers.mjs', 'testcontainers'),
+  {
+    title: 'builds by docker and docker-compose 1',
+    argv: ['sh', 'build.sh'],
+    probe: "command -v docker && docker-compose version --short | grep -q '^1[.]'",
+  },
+  node('builds by dockerode and testcontainers', 'build.mjs', 'testcontainers'),
 ];
 
 export const isInstalled = (client: Client): boolean =>
