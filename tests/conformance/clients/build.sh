@@ -28,7 +28,7 @@ docker build -q -f ../other.Dockerfile -t "$P:other" . 2>/dev/null | stable
 docker run --rm "$P:other" cat /other
 docker build -q --squash . 2>&1 >/dev/null | grep -c squash
 for body in 'RUN exit 3' 'COPY none /' 'RUNN x' 'USER nobody\nRUN echo x > /root/x'; do
-  printf "FROM $IMG\n$body\n" | docker build - > /dev/null 2> "$WORK/errors"
+  printf "FROM $IMG\n$body\n" | docker build --force-rm - > /dev/null 2> "$WORK/errors"
   echo "code $?"
   errors < "$WORK/errors"
 done
