@@ -80,6 +80,9 @@ RUN --network=none cat /proc/net/dev | grep -c : ; grep -c outer.test /etc/hosts
     const cases: [Record<string, unknown>, number, RegExp][] = [
       [{ version: 2 }, 501, /^BuildKit \(set DOCKER_BUILDKIT=0\) is not supported by this engine yet$/],
       [{ version: 3 }, 400, /^invalid version "3"$/],
+      [{ securityopt: 'seccomp=unconfined' }, 400, /^security options are not supported on linux$/],
+      [{ cachefrom: '{' }, 400, /^error reading cache-from: /],
+      [{ ulimits: '[{}]' }, 400, /^error reading ulimit settings: /],
       [{ outputs: '[{}]' }, 400, /^invalid outputs specified: /],
       [{ outputs: local }, 501, /^exporter "local" writes files of the client$/],
       [{ outputs: '[{"Type":"none"}]' }, 400, /^exporter "none" could not be found$/],

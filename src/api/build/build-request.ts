@@ -36,6 +36,7 @@ export const buildQuery = {
   ulimits: text,
   cgroupparent: text,
   isolation: text,
+  securityopt: texts,
   buildid: text,
 };
 
@@ -65,6 +66,9 @@ export function buildRequest(query: QueryValues<typeof buildQuery>): BuildReques
   if (!['', 'default'].includes(query.isolation.toLowerCase())) {
     throw new EngineError('invalid-parameter', `Unsupported isolation: ${JSON.stringify(query.isolation)}`);
   }
+  if (query.securityopt.length > 0) {
+    throw new EngineError('invalid-parameter', 'security options are not supported on linux');
+  }
   const exports = readOutputs(query.outputs);
   return {
     ...(exports.length === 0 ? {} : { exports }),
@@ -76,7 +80,7 @@ export function buildRequest(query: QueryValues<typeof buildQuery>): BuildReques
     target: query.target,
     platform: query.platform,
     noCache: query.nocache,
-    cacheFrom: json(query.cachefrom, 'cachefrom', isTexts) ?? [],
+    cacheFrom: json(query.cachefrom, 'cache-from', isTexts) ?? [],
     pull: query.pull,
     quiet: query.q,
     squash: query.squash,
@@ -98,7 +102,7 @@ export function extendedRequest(query: QueryValues<typeof extendedBuildQuery>): 
     hasParts: query.parts,
     rewriteTimestamps: query.rewritetimestamp,
     noCacheFilter: query.nocachefilter,
-    cacheFrom: (json(query.cachefrom, 'cachefrom', isCaches) ?? []).map(sentCache),
+    cacheFrom: (json(query.cachefrom, 'cache-from', isCaches) ?? []).map(sentCache),
     cacheTo: json(query.cacheto, 'cacheto', isOptions) ?? [],
     allow: query.allow,
     ...(provenance === undefined ? {} : { provenance }),
@@ -149,7 +153,7 @@ function limits(query: QueryValues<typeof buildQuery>): BuildLimits {
     ['cpusetCpus', query.cpusetcpus],
     ['cpusetMems', query.cpusetmems],
     ['shmSizeBytes', query.shmsize],
-    ['ulimits', json(query.ulimits, 'ulimits', isUlimits)],
+    ['ulimits', json(query.ulimits, 'ulimit settings', isUlimits)],
   ];
   return Object.fromEntries(given.filter(([, value]) => value !== undefined && value !== '' && value !== 0));
 }

@@ -214,6 +214,10 @@ function ownQuery(flags: Parsed, outputs: readonly Output[], tags: readonly stri
   const image: Output = { type: 'image', dest: '', attributes: new Map() };
   const made = outputs.length === 0 ? [image] : outputs.filter(isImage);
   const sent = made.map((output) => sentOutput(output, namesOf(output, tags), annotations));
+  const isFiles = outputs.some(({ type }) => type === 'local' || type === 'tar');
+  if (provenance !== undefined && isFiles && !provenance.includes('inline-only=true')) {
+    throw new Error('provenance is stated of images here, not beside files: add inline-only=true');
+  }
   const platforms = flags.list('platform').flatMap((value) => value.split(','));
   const isSeveral = platforms.length > 1 || provenance !== undefined;
   if (isSeveral && outputs.some(({ type, dest }) => type === 'docker' && dest !== '')) {
