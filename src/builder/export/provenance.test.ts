@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { IgnoreRules } from '../../archive/index.ts';
 import { digestOf } from '../../spec/index.ts';
 import type { BuildContext } from '../context/build-context.ts';
+import { SourceFiles } from '../context/source-files.ts';
 import { Materials, imageUrl } from './materials.ts';
 import { provenance } from './provenance.ts';
 
@@ -13,6 +14,7 @@ const context: BuildContext = {
   dockerfileName: 'Dockerfile',
   ignored: new IgnoreRules([]),
   sentDirectory: '',
+  files: new SourceFiles(),
   commit: undefined,
 };
 const times = { machine: amd64, startedAtMs: 0, finishedAtMs: 1000 };
