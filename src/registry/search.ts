@@ -17,14 +17,24 @@ export interface SearchResult {
   is_automated: boolean;
 }
 
-/** `example.org/thing` asks that registry for `thing`; `thing` the default one. */
+/**
+ * `example.org/thing` asks that registry for `thing`; `thing` the default one.
+ * @throws {EngineError} `invalid-parameter` for a URL
+ */
 export function splitTerm(term: string): { domain: string; rest: string } {
+  if (term.includes('://')) {
+    throw new EngineError(
+      'invalid-parameter',
+      `invalid repository name: repository name (${term}) should not have a scheme`,
+    );
+  }
   const slash = term.indexOf('/');
   const first = slash === -1 ? '' : term.slice(0, slash);
-  if (first !== 'localhost' && !/[.:]/.test(first)) {
-    return { domain: parseReference('x').domain, rest: term };
-  }
-  return { domain: parseReference(`${first}/x/x`).domain, rest: term.slice(slash + 1) };
+  const { domain: defaultDomain } = parseReference('x');
+  const isNamed = first === 'localhost' || /[.:]/.test(first);
+  const domain = isNamed ? parseReference(`${first}/x/x`).domain : defaultDomain;
+  const rest = isNamed ? term.slice(slash + 1) : term;
+  return { domain, rest: domain === defaultDomain ? rest.replace(/^library\//, '') : rest };
 }
 
 export async function search(
@@ -75,7 +85,8 @@ function parseResults(text: string): SearchResult[] {
     star_count: Number(result.star_count ?? 0),
     is_official: result.is_official === true,
     name: String(result.name ?? ''),
-    is_automated: result.is_automated === true,
+    // Not to be trusted any more, as Docker has it.
+    is_automated: false,
     description: String(result.description ?? ''),
   }));
 }

@@ -223,14 +223,15 @@ function searchFilter(given: Filters): (result: SearchResult) => boolean {
     return value === undefined ? undefined : parseBoolean(name, value);
   };
   const isOfficial = boolean('is-official');
-  const isAutomated = boolean('is-automated');
+  const wantsAutomated = boolean('is-automated') === true;
   const stars = (given.get('stars') ?? []).map((value) => {
-    if (/^\d+$/.test(value)) return Number(value);
-    throw new EngineError('invalid-parameter', `invalid filter 'stars=${value}'`);
+    if (/^[+-]?\d+$/.test(value)) return Number(value);
+    const why = `strconv.Atoi: parsing ${JSON.stringify(value)}: invalid syntax`;
+    throw new EngineError('invalid-parameter', `invalid filter 'stars=${value}': ${why}`);
   });
   const least = Math.max(0, ...stars);
   return (result) =>
     (isOfficial === undefined || result.is_official === isOfficial) &&
-    (isAutomated === undefined || result.is_automated === isAutomated) &&
+    (!wantsAutomated || result.is_automated) &&
     result.star_count >= least;
 }
