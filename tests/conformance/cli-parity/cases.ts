@@ -208,6 +208,7 @@ export const parityScripts: readonly string[] = [
   String.raw`docker info --format '{{.Driver}} {{.NCPU}} {{json .Swarm.LocalNodeState}}'`,
   String.raw`docker info --format '{{.Foo}}'`,
   String.raw`docker system df --format '{{.Type}}'`,
+  String.raw`docker tag $IMG -a; docker commit nosuch x -m y 2>&1 | grep requires | cut -d' ' -f3-`,
   String.raw`docker create --name $P -v $P:/v $IMG true >/dev/null; docker system df -v --format json | tr ',' '\n' | grep -v -E 'ago|Up |Created|RunningFor|"ID|Mountpoint|Networks' ; docker system df -v --format '{{range .Images}}{{.Repository}}:{{.Tag}} {{.Size}} {{.UniqueSize}};{{end}}{{len .Volumes}}'; docker rm -v $P; docker volume rm $P`,
   String.raw`docker top coracle-parity -o pid,args | awk '{print $2,$3}'`,
   String.raw`docker ps --format 'table {{.Names}}\t{{upper .Image}}\t{{.Label "a"}}\t{{.Ports}}'`,

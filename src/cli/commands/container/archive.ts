@@ -25,6 +25,7 @@ export const commit: Command = {
     text('message', 'Comment of the image', { short: 'm' }),
     bool('pause', 'Freeze the container meanwhile', { short: 'p', initial: true }),
   ],
+  interspersed: false,
   arity: { min: 1, max: 2 },
   run: async (cli, flags) => {
     const [container = '', reference = ''] = flags.args;

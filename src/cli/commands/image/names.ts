@@ -56,6 +56,7 @@ export const rm: Command = {
 export const tag: Command = {
   synopsis: 'SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]',
   flags: [],
+  interspersed: false,
   arity: exactArgs(2),
   run: async (cli, { args }) => {
     const [source = '', target = ''] = args;
