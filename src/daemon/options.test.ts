@@ -112,6 +112,29 @@ test('buildOptions() reads the lowest API version', () => {
   assert.throws(() => given('two'), { kind: 'invalid-parameter' });
 });
 
+for (const [argv, message] of [
+  ['--registry-mirror=mirror:5000', /no scheme specified for "mirror:5000": must use either/],
+  ['--registry-mirror=ftp://mirror', /unsupported scheme "ftp"/],
+  ['--registry-mirror=https://mirror/?a=b', /query or fragment at end of the URI/],
+  ['--registry-mirror=https://ann:secret@mirror', /not allowed in URI "https:\/\/ann:xxxxx@mirror"/],
+  ['--insecure-registry=ftp://a', /insecure registry ftp:\/\/a should not contain ':\/\/'/],
+  ['--insecure-registry=-a', /invalid index name \(-a\)/],
+  ['--insecure-registry=a:99999', /insecure registry a:99999 is not valid: invalid host/],
+  ['--insecure-registry=a/b', /insecure registry a\/b is not valid/],
+] as const) {
+  test(`buildOptions() refuses ${argv}`, () => {
+    assert.throws(() => buildOptions(parseFlags([argv])), { kind: 'invalid-parameter', message });
+  });
+}
+
+test('buildOptions() reads registries', () => {
+  const given = ['http://a:5000', '10.0.0.0/8', 'fd00::/8', '[::1]:5000', 'b'];
+  const flags = given.map((one) => `--insecure-registry=${one}`);
+  const options = buildOptions(parseFlags([...flags, '--registry-mirror=https://mirror/path']));
+  assert.deepEqual(options.insecureRegistries, ['a:5000', ...given.slice(1)]);
+  assert.deepEqual(options.engine.registries?.mirrors, ['https://mirror/path/']);
+});
+
 test('parseSize() reads the units of go-units', () => {
   assert.equal(parseSize('64m'), 67_108_864);
   assert.equal(parseSize('1.5GiB'), 1_610_612_736);

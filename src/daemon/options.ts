@@ -6,6 +6,7 @@ import { parseBuilderGc } from './builder-gc.ts';
 import { parseHost, type Host } from './hosts.ts';
 import { parseImageGc } from './image-gc.ts';
 import type { LogLevel } from './log.ts';
+import { parseInsecureRegistry, parseMirror } from './registry-settings.ts';
 import type { GivenSettings, SettingFlag } from './settings.ts';
 import { invalid, keyValues, parseSize } from './values.ts';
 
@@ -97,6 +98,8 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
   const logOptions = list('log-opt').length === 0 ? defaultLogOptions : keyValues(list('log-opt'));
   const defaultShmSizeBytes = parseSize(text('default-shm-size') ?? '64m');
   const tlsVerify = flag('tlsverify');
+  const insecureRegistries = list('insecure-registry').map(parseInsecureRegistry);
+  const registryMirrors = list('registry-mirror').map(parseMirror);
   const labels = list('label');
   for (const label of labels) {
     if (!/^[^=]+=/.test(label)) throw invalid(`bad attribute format: ${label}`);
@@ -127,8 +130,8 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
       ...optional('maxEntries', parseNumber('max-archive-entries', text('max-archive-entries'))),
     },
     registries: {
-      insecureRegistries: list('insecure-registry'),
-      mirrors: list('registry-mirror'),
+      insecureRegistries,
+      mirrors: registryMirrors,
       ...optional(
         'maxConcurrentDownloads',
         parseNumber('max-concurrent-downloads', text('max-concurrent-downloads')),
@@ -163,8 +166,8 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
       ...optional('HTTPS_PROXY', text('https-proxy')),
       ...optional('NO_PROXY', text('no-proxy')),
     },
-    insecureRegistries: list('insecure-registry'),
-    registryMirrors: list('registry-mirror'),
+    insecureRegistries,
+    registryMirrors,
     addressPools,
     logDriver,
     logOptions,
