@@ -20,6 +20,8 @@ import { locationOf } from './dockerfile/location.ts';
 import { buildPlatforms } from './export/build-platforms.ts';
 import { exportImage, nameOf, platformName, type BuiltImage } from './export/export-image.ts';
 import { CacheMounts } from './ops/cache-mounts.ts';
+import { exportCaches } from './remote-cache/export-cache.ts';
+import { cacheExports } from './remote-cache/options.ts';
 import type { BuilderOptions, BuilderParts } from './parts.ts';
 import { BuildTrace, type TracedStep } from './progress/trace.ts';
 import { withSource } from './progress/source-error.ts';
@@ -109,6 +111,8 @@ export class LocalBuilder implements Builder {
 
   async #build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
     const exports = exportsOf(request);
+    // So that nothing is built for an export that there is not.
+    cacheExports(request.cacheTo);
     const directory = this.#newDirectory();
     const sessions: BuildSession[] = [];
     try {
@@ -125,6 +129,8 @@ export class LocalBuilder implements Builder {
         const run = (step: TracedStep) => this.#export(request, { exported, built, step, signal });
         targets.push(await trace.during('exporting to image', run));
       }
+      const builds = built.map(({ known }) => known);
+      await exportCaches(this.#services.parts, request, { builds, trace, signal });
       const images = built.map(({ image }) => ({ platform: platformName(image), id: image.id }));
       return { imageId: images[0]?.id as Digest, images, targets };
     } finally {

@@ -74,7 +74,9 @@ export abstract class LayeredSnapshotter {
   }
 
   usedLayers(): Set<ChainId> {
-    return this.store.below(this.active().map((key) => this.parent(key)));
+    // One that the engine died over while it removed it may be without its parent.
+    const whole = this.active().filter((key) => isLink(`${this.directory(key)}/parent`));
+    return this.store.below(whole.map((key) => this.parent(key)));
   }
 
   async sweep(keep: ReadonlySet<string>): Promise<void> {
@@ -139,6 +141,10 @@ export abstract class LayeredSnapshotter {
       throw error;
     }
   }
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 function topmost(layers: readonly string[], relative: string): Stats | undefined {

@@ -230,6 +230,10 @@ export function snapshotterSuite(name: string, open: (dataRoot: string) => Promi
       const layers = join(dataRoot, again.driver, 'layers');
       mkdirSync(join(layers, '.new-0123456789abcdef-00000000/fs/deep'), { recursive: true });
       mkdirSync(join(layers, 'ffffffffffffffff'));
+      // As it is when the engine died in the middle of its removal.
+      await again.prepare('removed', one);
+      rmSync(join(dataRoot, again.driver, 'active/removed/parent'));
+      assert.deepEqual(again.usedLayers(), new Set([one, two]));
       await again.sweep(new Set([key]));
       assert.deepEqual(again.active(), [key]);
       assert.equal(readdirSync(layers).length, 2);

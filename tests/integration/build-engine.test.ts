@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
@@ -174,20 +174,6 @@ RUN --mount=type=secret,id=token,env=TOKEN test "$(echo -n $TOKEN | wc -c)" = ${
     assert.equal(found.stdout, '');
     const again = await buildThrough(daemon.socket, body, { nocache: 1 });
     assert.ok((again.error ?? '') !== '', 'a ticket is good for one build');
-  });
-
-  test('finds steps again after a crash of the engine in the middle of a build', async () => {
-    const { ended } = await hangingBuild('crashed');
-    const mounts = (): number => readFileSync('/proc/self/mounts', 'utf8').split(daemon.directory).length;
-    await daemon.crash();
-    await ended;
-    await daemon.start();
-    assert.deepEqual(traces(), []);
-    assert.equal(spawnSync('pgrep', ['-f', 'echo crashed-runs']).status, 1, 'the step has ended');
-    const { output } = await build('FROM BASE\nRUN echo crashed-first\nRUN echo other\n');
-    assert.equal(output.match(/Using cache/g)?.length, 1, output);
-    const before = mounts();
-    assert.ok(before < 20, `${before} mounts`);
   });
 
   test('forgets what POST /build/prune removes, and keeps what named images are made from', async () => {

@@ -225,6 +225,15 @@ describe('type=registry', () => {
   });
 });
 
+test('one cache of several platforms', async () => {
+  const directory = join(work, 'platforms');
+  const text = 'FROM scratch\nARG TARGETARCH\nCOPY <<EOF /arch\n$TARGETARCH\nEOF\nWORKDIR /made\n';
+  const words = ['--platform', 'linux/amd64,linux/arm64', '-o', 'type=cacheonly'];
+  await builds(one, [...words, '--cache-to', `type=local,dest=${directory}`], text);
+  const { stderr } = await builds(two, [...words, '--cache-from', `type=local,src=${directory}`], text);
+  assert.equal(stderr.match(/^#\d+ CACHED$/gm)?.length, 4, stderr);
+});
+
 test('what BuildKit refuses is refused with its words', async () => {
   const nothing = `FROM ${baseImage}\n`;
   for (const [option, problem] of [

@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs';
-import { EngineError } from '../../errors/index.ts';
 import type { BuildRequest } from '../builder.ts';
 import type { BuildContext } from '../context/build-context.ts';
 import type { BuildTrace } from '../progress/trace.ts';
@@ -22,10 +21,6 @@ export async function buildPlatforms(
 ): Promise<BuiltImage[]> {
   const platforms = platformsOf(request.platform ?? '');
   const isSeveral = platforms.length > 1;
-  if (isSeveral && (request.cacheTo ?? []).length > 0) {
-    const why = 'it keeps what the build for one platform knows: build for one after the other';
-    throw new EngineError('not-implemented', `a cache cannot be exported for several platforms: ${why}`);
-  }
   const failure = new AbortController();
   const signal = AbortSignal.any([options.signal, failure.signal]);
   const build = async (platform: string, index: number): Promise<BuiltImage> => {
@@ -41,7 +36,7 @@ export async function buildPlatforms(
     });
     options.sessions.push(run.session);
     const image = await run.run();
-    if (request.provenance === undefined) return { image, statements: [] };
+    if (request.provenance === undefined) return { image, statements: [], known: run.known };
     const statement = provenance(own, request.provenance, {
       context,
       materials: run.session.materials.all,
@@ -49,7 +44,7 @@ export async function buildPlatforms(
       startedAtMs,
       finishedAtMs: Date.now(),
     });
-    return { image, statements: [statement] };
+    return { image, statements: [statement], known: run.known };
   };
   const ended = await Promise.allSettled(
     platforms.map((platform, index) =>

@@ -11,12 +11,14 @@ import {
   type Descriptor,
 } from '../../spec/index.ts';
 import type { Annotation, ImageExport } from '../builder.ts';
+import type { KnownBuild } from '../remote-cache/cache-config.ts';
 import { imageUrl } from './materials.ts';
 
 /** What a build gave for one platform. */
 export interface BuiltImage {
   image: Image;
   statements: ComposedImage['statements'];
+  known: KnownBuild;
 }
 
 /**

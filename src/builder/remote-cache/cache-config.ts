@@ -24,6 +24,13 @@ export interface ConfigRecord {
 /** What a build knows of its steps, by key. */
 export type KnownSteps = ReadonlyMap<string, { tree: Tree; record: CacheRecord }>;
 
+/** What a build leaves to know. */
+export interface KnownBuild {
+  steps: KnownSteps;
+  /** Of what was built, bottom first. */
+  layers: readonly DiffId[];
+}
+
 /** A step that others know. */
 export interface FoundStep {
   key: string;

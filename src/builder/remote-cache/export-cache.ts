@@ -4,11 +4,11 @@ import { LayoutWriter, writeTar, type TarSource } from '../../archive/index.ts';
 import type { PackedLayers } from '../../images/index.ts';
 import { uploadBlob, type BlobUpload, type Repository } from '../../registry/index.ts';
 import { digestHex, mediaTypes, type Descriptor, type Digest } from '../../spec/index.ts';
+import type { BuildRequest } from '../builder.ts';
+import type { BuilderParts } from '../parts.ts';
 import type { BuildTrace, TracedStep } from '../progress/trace.ts';
 import { Slots } from '../solver/jobs.ts';
-import type { BuildSession } from '../solver/session.ts';
-import type { ReportedStage } from '../solver/stage-report.ts';
-import { cacheConfig, type KnownSteps } from './cache-config.ts';
+import { cacheConfig, type KnownBuild, type KnownSteps } from './cache-config.ts';
 import { encodeCache, type EncodedCache } from './cache-manifest.ts';
 import { cacheExports, type CacheExport } from './options.ts';
 
@@ -16,49 +16,47 @@ import { cacheExports, type CacheExport } from './options.ts';
 type PackedCache = EncodedCache & Pick<PackedLayers, 'path'>;
 
 /**
- * Writes what the build knows to where the request wants it. What was written is removed again when that fails or is
- * cancelled; what a registry got and no manifest names, it removes itself.
+ * Writes what builds know to where the request wants it. What was written is removed again when that fails or is cancelled;
+ * what a registry got and no manifest names, it removes itself.
+ * @param options.builds one for each platform
  * @throws {EngineError} unless the export says that the build does not depend on it
  */
 export async function exportCaches(
-  session: BuildSession,
-  trace: BuildTrace,
-  target: ReportedStage,
+  parts: BuilderParts,
+  request: BuildRequest,
+  options: { builds: readonly KnownBuild[]; trace: BuildTrace; signal: AbortSignal },
 ): Promise<void> {
-  for (const wanted of cacheExports(session.request.cacheTo)) {
-    const name =
-      wanted.place.kind === 'local' ? 'exporting cache to client directory' : 'exporting cache to registry';
+  const { builds, trace, signal } = options;
+  for (const wanted of cacheExports(request.cacheTo)) {
+    const to = wanted.place.kind === 'local' ? 'client directory' : 'registry';
+    const steps = new Map(builds.flatMap((build) => [...stepsOf(build, wanted)]));
     try {
-      await trace.during(name, (step) =>
-        exportCache(session, wanted, stepsOf(session, wanted, target), step),
+      await trace.during(`exporting cache to ${to}`, (step) =>
+        exportCache(parts, request, { wanted, steps, step, signal }),
       );
     } catch (error) {
-      session.signal.throwIfAborted();
+      signal.throwIfAborted();
       if (!wanted.ignoresErrors) throw error;
     }
   }
 }
 
 /** All, or those that led to the files of the image. */
-function stepsOf(session: BuildSession, { isWhole }: CacheExport, { stack }: ReportedStage): KnownSteps {
-  if (isWhole) return session.steps;
-  const { trees } = session.services.parts.images;
-  const diffIds = stack === null ? [] : trees.layersOf(stack);
+function stepsOf({ steps, layers: built }: KnownBuild, { isWhole }: CacheExport): KnownSteps {
+  if (isWhole) return steps;
   const isBelow = (layers: readonly { diffId: string }[]): boolean =>
-    layers.every(({ diffId }, index) => diffIds[index] === diffId);
-  return new Map([...session.steps].filter(([, { tree }]) => isBelow(tree.layers)));
+    layers.every(({ diffId }, index) => built[index] === diffId);
+  return new Map([...steps].filter(([, { tree }]) => isBelow(tree.layers)));
 }
 
 async function exportCache(
-  session: BuildSession,
-  wanted: CacheExport,
-  steps: KnownSteps,
-  step: TracedStep,
+  { images, registries }: BuilderParts,
+  { credentials: credentialsOf, receiveCache }: BuildRequest,
+  options: { wanted: CacheExport; steps: KnownSteps; step: TracedStep; signal: AbortSignal },
 ): Promise<void> {
-  const { signal, request, services } = session;
-  const { trees } = services.parts.images;
+  const { wanted, steps, step, signal } = options;
   const kept = [...steps.values()].map(({ tree }) => tree);
-  await using packed = await trees.pack(kept, wanted.form, signal);
+  await using packed = await images.trees.pack(kept, wanted.form, signal);
   const config = cacheConfig(steps, (diffId) => packed.blobs.get(diffId)?.digest);
   if (config.layers.length === 0) {
     step.status('skipping cache export for empty result', { current: 0, done: true });
@@ -70,15 +68,14 @@ async function exportCache(
   };
   const { place } = wanted;
   if (place.kind === 'registry') {
-    const credentials = request.credentials?.(place.reference.domain);
-    const { registries } = services.parts;
+    const credentials = credentialsOf?.(place.reference.domain);
     const repository = registries.repository(place.reference, {
       actions: 'pull,push',
       ...(credentials === undefined ? {} : { credentials }),
     });
     await pushCache(repository, cache, { signal, step, slots: new Slots(registries.maxConcurrentUploads) });
-  } else if (request.receiveCache !== undefined) {
-    await request.receiveCache(place.directory, layoutTar(cache, place.tag), signal);
+  } else if (receiveCache !== undefined) {
+    await receiveCache(place.directory, layoutTar(cache, place.tag), signal);
   } else await writeCache(place, cache, { signal, step });
 }
 

@@ -10,9 +10,9 @@ import { listTargets, outlineOf } from '../dockerfile/outline.ts';
 import { parsePlatform, planBuild, platformArguments, type BuildPlan } from '../graph/plan.ts';
 import type { StageState } from '../graph/stage.ts';
 import type { BuildTrace } from '../progress/trace.ts';
-import { exportCaches } from '../remote-cache/export-cache.ts';
+import type { KnownBuild } from '../remote-cache/cache-config.ts';
 import { importCache } from '../remote-cache/import-cache.ts';
-import { cacheExports, cacheImport } from '../remote-cache/options.ts';
+import { cacheImport } from '../remote-cache/options.ts';
 import { BaseImages } from './base-images.ts';
 import { finishImage } from './finish-image.ts';
 import { lintBuild } from './lint-build.ts';
@@ -29,6 +29,7 @@ export class BuildRun {
   readonly #build: Compilation;
   readonly #compiler: StageCompiler;
   readonly #reports = new Map<StageState, Promise<ReportedStage>>();
+  #layers: KnownBuild['layers'] = [];
 
   constructor(
     services: BuildServices,
@@ -91,8 +92,6 @@ export class BuildRun {
     const { session } = this;
     const { file, plan, shown } = this.#build;
     for (const warning of file.warnings) session.say(`\u001b[91m${warning}\u001b[0m`);
-    // So that nothing is built for an export that there is not.
-    cacheExports(session.request.cacheTo);
     shown.announce(file, plan);
     try {
       await this.#import();
@@ -104,7 +103,8 @@ export class BuildRun {
         throw new EngineError('internal', 'No image was generated. Is your Dockerfile empty?');
       }
       const image = await finishImage(session, target);
-      await exportCaches(session, this.#build.trace, target);
+      const { trees } = session.services.parts.images;
+      this.#layers = target.stack === null ? [] : trees.layersOf(target.stack);
       shown.reveal();
       session.request.onMessage?.({ aux: { ID: image.id } });
       this.#warnOfUnusedArgs();
@@ -118,6 +118,11 @@ export class BuildRun {
       shown.reveal();
       throw error;
     }
+  }
+
+  /** Once it has run, and as long as the session is open. */
+  get known(): KnownBuild {
+    return { steps: this.session.steps, layers: this.#layers };
   }
 
   /** Checks the file, and tells what was found. @throws {EngineError} when the file says that this is an error */
