@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import events from 'node:events';
 import {
   createReadStream,
   existsSync,
@@ -161,6 +162,34 @@ test('Images.load() leaves nothing of an archive with a forged layer', options, 
     const forged = await bytesOf(writeTar([file('real', 'forged')]));
     const { archive } = await archiveOf([layer, forged], [digestOf(layer), digestOf(layer)], 'bad:1');
     await assert.rejects(stores.images.load(once(archive), {}), /invalid diffID for layer 1/);
+    assertEmpty(stores);
+  });
+});
+
+test('Images.load() is kept waiting by nobody whose archive does not go on', options, async () => {
+  await using(async (stores) => {
+    const layers = await Promise.all(
+      ['a', 'b'].map((name) => bytesOf(writeTar([file(name, '', { body: Buffer.alloc(3_000_000, name) })]))),
+    );
+    const { archive, id } = await archiveOf(
+      layers,
+      layers.map((layer) => digestOf(layer)),
+      'stalled:1',
+    );
+    const stop = new AbortController();
+    const stalling = async function* (part: number): AsyncIterable<Uint8Array> {
+      yield archive.subarray(0, archive.length * part);
+      await events.once(stop.signal, 'abort');
+      throw new Error('the client is gone');
+    };
+    const stalled = Promise.allSettled(
+      [0.2, 0.4, 0.6, 0.9].map((part) => stores.images.load(stalling(part), { signal: stop.signal })),
+    );
+    const { ids } = await stores.images.load(once(archive), {});
+    assert.deepEqual(ids, [id]);
+    stop.abort();
+    for (const { status } of await stalled) assert.equal(status, 'rejected');
+    await stores.images.remove('stalled:1', { force: false, prune: true, usedBy: () => [] });
     assertEmpty(stores);
   });
 });
