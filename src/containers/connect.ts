@@ -3,14 +3,9 @@ import type { EndpointSettings } from '../spec/index.ts';
 import { emptyEndpoint } from './create.ts';
 import type { ContainerEntry } from './entry.ts';
 import { invalid } from './errors.ts';
+import { checkTogether, hostNetwork } from './network-modes.ts';
 import { attachOne, nameOptions, publishNetwork, watchNetworkFiles } from './network-setup.ts';
 import type { ContainerTable } from './table.ts';
-
-const sharedNamespace =
-  'container sharing network namespace with another container or host cannot be connected to any other network';
-const hostNetwork = 'container cannot be disconnected from host network or connected to host network';
-const privateMode =
-  'container cannot be connected to multiple networks with one of the networks in private (none) mode';
 
 /** @see moby daemon/container_operations.go ConnectToNetwork */
 export async function connectNetwork(
@@ -30,11 +25,7 @@ export async function connectNetwork(
         `Container ${entry.id} is marked for removal and cannot be connected or disconnected to the network`,
       );
     }
-    if (mode.startsWith('container:')) throw invalid(sharedNamespace);
-    if (name === 'host' || mode === 'host')
-      throw invalid(mode === 'host' && name !== 'host' ? sharedNamespace : hostNetwork);
-    const present = Object.keys(record.networks);
-    if ((name === 'none' && present.length > 0) || present.includes('none')) throw invalid(privateMode);
+    checkTogether(mode, Object.keys(record.networks), name);
     networks.checkEndpoint(name, settings);
     if (record.networks[name] !== undefined) {
       if (!entry.running) record.networks[name] = { ...emptyEndpoint(), ...settings };

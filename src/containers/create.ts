@@ -14,6 +14,7 @@ import { hostname } from 'node:os';
 import type { ContainerCreate, ContainerRecord } from './containers.ts';
 import { mergeConfig } from './config-merge.ts';
 import type { ContainerEntry } from './entry.ts';
+import { checkTogether } from './network-modes.ts';
 import { invalid } from './errors.ts';
 import { linkTexts, plannedLinks } from './links.ts';
 import { logSettings } from './log-settings.ts';
@@ -206,8 +207,10 @@ function plannedNetworks(
     networks[networkName(name)] = { ...emptyEndpoint(), ...settings };
   }
   if (wrong.length > 0) throw invalid(joinErrors(wrong));
-  if (endpoints.length === 0) networks[networkName(mode)] = emptyEndpoint();
-  const main = networks[networkName(mode)];
+  const first = networkName(mode);
+  for (const name of Object.keys(networks)) if (name !== first) checkTogether(mode, [first], name);
+  if (endpoints.length === 0) networks[first] = emptyEndpoint();
+  const main = networks[first];
   // Until API 1.44 the address was one of the container's, not of its endpoint.
   if (main !== undefined && main.MacAddress === '') main.MacAddress = config.MacAddress ?? '';
   return networks;

@@ -1,7 +1,7 @@
 import { exactArgs, type Command } from '../../command.ts';
 import { bool, list, text } from '../../flags/flags.ts';
 import { segment } from '../each.ts';
-import { writeOutput } from '../image/transfer.ts';
+import { checkOutput, writeOutput } from '../image/transfer.ts';
 
 export const exportContainer: Command = {
   synopsis: '[OPTIONS] CONTAINER',
@@ -11,6 +11,7 @@ export const exportContainer: Command = {
     const path = flags.text('output');
     if (path === '' && cli.isTerminal(1))
       throw new Error('cowardly refusing to save to a terminal. Use the -o flag or redirect');
+    checkOutput(path, 'export container');
     const client = await cli.client();
     const response = await client.request('GET', `/containers/${segment(flags.args[0] ?? '')}/export`);
     await writeOutput(cli, path, response.body, 'export');

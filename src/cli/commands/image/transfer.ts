@@ -1,4 +1,6 @@
 import { createReadStream, createWriteStream, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { parseReference } from '../../opts/reference.ts';
 import { minArgs, noArgs, type Arity, type Command } from '../../command.ts';
 import { bool, list, text } from '../../flags/flags.ts';
 import { displayProgress, type ProgressMessage } from '../../progress.ts';
@@ -11,6 +13,13 @@ export function openInput(path: string): AsyncIterable<Uint8Array> {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new Error(`open ${path}: no such file or directory`);
   return createReadStream(path, { highWaterMark: 1 << 18 });
+}
+
+/** @throws {Error} when a file cannot be made there */
+export function checkOutput(path: string, what: string): void {
+  const directory = dirname(path);
+  if (path === '' || statSync(directory, { throwIfNoEntry: false }) !== undefined) return;
+  throw new Error(`failed to ${what}: invalid output path: stat ${directory}: no such file or directory`);
 }
 
 /** Writes a stream to a file (by way of a temporary one beside it), or to standard output. */
@@ -26,7 +35,6 @@ export async function writeOutput(
     for await (const chunk of body) cli.out(chunk);
     return;
   }
-  const { dirname, basename, join } = await import('node:path');
   const { rename, rm } = await import('node:fs/promises');
   const { pipeline } = await import('node:stream/promises');
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
@@ -80,6 +88,7 @@ export const save: Command = {
     const path = flags.text('output');
     if (path === '' && cli.isTerminal(1))
       throw new Error('cowardly refusing to save to a terminal. Use the -o flag or redirect');
+    checkOutput(path, 'save image');
     const platforms = platformsJson(flags.list('platform'));
     const client = await cli.client();
     const response = await client.request('GET', '/images/get', {
@@ -102,6 +111,7 @@ export const importImage: Command = {
   arity: importArity,
   run: async (cli, flags) => {
     const [source = '', reference = ''] = flags.args;
+    if (reference !== '' && parseReference(reference) === null) throw new Error('invalid reference format');
     const remote = /^https?:\/\//.test(source);
     const client = await cli.client();
     const tagAt = reference.lastIndexOf(':') > reference.lastIndexOf('/') ? reference.lastIndexOf(':') : -1;
