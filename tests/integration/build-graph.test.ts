@@ -42,7 +42,7 @@ before(async () => {
       directory: root,
       sentDirectory: root,
       locals: new Map(),
-      files: new SourceFiles(),
+      files: new SourceFiles(new Map()),
       signal: new AbortController().signal,
     },
   );

@@ -19,7 +19,7 @@ import { checkOut } from './git.ts';
 import { parseGitReference } from './git-reference.ts';
 import { fetchRemote } from './http.ts';
 import type { KeptContexts } from './kept-contexts.ts';
-import { SourceFiles } from './source-files.ts';
+import type { SourceFiles } from './source-files.ts';
 
 /** Larger Dockerfiles and ignore files are refused. */
 const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
@@ -75,7 +75,7 @@ export async function receiveContext(
   const { directory, remote } = options;
   const name = options.dockerfile === '' ? 'Dockerfile' : options.dockerfile;
   const sentDirectory = `${directory}-parts`;
-  let files = new SourceFiles();
+  let files = options.reusable.newFiles();
   let lone: string | undefined;
   let commit: string | undefined;
   if (remote === '' || options.hasParts) {
@@ -85,7 +85,7 @@ export async function receiveContext(
   }
   if (remote !== '') {
     rmSync(directory, { recursive: true, force: true });
-    files = new SourceFiles();
+    files = options.reusable.newFiles();
     ({ lone, commit } = await fetchContext(remote, { ...options, files }));
   }
   const sent = `${sentDirectory}/Dockerfile`;

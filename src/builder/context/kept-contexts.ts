@@ -1,12 +1,14 @@
 import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import type { KnownFile, TarHeader } from '../../archive/index.ts';
-import type { SourceFiles } from './source-files.ts';
+import { SourceFiles } from './source-files.ts';
 
 const MAX_CONTEXTS = 3;
 /** What is less is written again as fast. */
 const MIN_FILES = 64;
 /** Of all together; what is known of a file takes some 250 bytes of memory. */
 const MAX_FILES = 50_000;
+/** Those of files that are gone are among them until nothing is kept. */
+const MAX_PLACES = 4 * MAX_FILES;
 const KEEP_MS = 10 * 60 * 1000;
 
 interface Kept {
@@ -25,6 +27,7 @@ export class KeptContexts {
   readonly #discard: (directory: string) => void;
   /** The latest first. */
   readonly #kept: Kept[] = [];
+  #places = new Map<number, string>();
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -37,10 +40,17 @@ export class KeptContexts {
     this.#discard = discard;
   }
 
+  /** For a new build. */
+  newFiles(): SourceFiles {
+    if (this.#places.size > MAX_PLACES) this.clear();
+    return new SourceFiles(this.#places);
+  }
+
   /** Takes a context over whose build has ended, or leaves it when there is nothing to gain. */
   keep(context: string, files: SourceFiles): void {
     const count = files.digests.size;
-    if (files.hasHardLinks || count < MIN_FILES || count > MAX_FILES) return;
+    const isOld = files.places !== this.#places;
+    if (isOld || files.hasHardLinks || count < MIN_FILES || count > MAX_FILES) return;
     this.#count += 1;
     const directory = `${this.#directory}/kept-${this.#count}`;
     mkdirSync(directory, { mode: 0o700 });
@@ -66,6 +76,8 @@ export class KeptContexts {
 
   clear(): void {
     clearTimeout(this.#timer);
+    // Builds that run keep theirs, and what they received is not kept.
+    this.#places = new Map();
     this.#drop(0);
   }
 

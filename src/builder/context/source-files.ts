@@ -4,4 +4,13 @@ export class SourceFiles {
   readonly digests = new Map<string, string>();
   /** Some are two names of one file in what was received, and must stay so. */
   hasHardLinks = false;
+  /**
+   * Where files of contexts are in images, by inode: layers may have the same file under one name alone, or an image of both
+   * would have two names of one file where there were two files.
+   */
+  readonly places: Map<number, string>;
+
+  constructor(places: Map<number, string>) {
+    this.places = places;
+  }
 }

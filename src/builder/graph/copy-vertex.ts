@@ -1,5 +1,6 @@
 import { EngineError } from '../../errors/index.ts';
 import type { CopyInstruction } from '../dockerfile/instructions/instruction.ts';
+import { parseGitReference } from '../context/git-reference.ts';
 import { isRemote } from '../ops/remote-source.ts';
 import type { CopyAction, Vertex } from './operation.ts';
 import type { StageState } from './stage.ts';
@@ -24,12 +25,14 @@ export async function copyVertex(
   if (name === 'COPY' && remote.length > 0) {
     throw new EngineError('invalid-parameter', "COPY failed: source can't be a URL for COPY");
   }
+  const checksum = state.expand(instruction.checksum);
+  if (checksum !== '') checkChecksum(checksum, words);
   const fetched = remote.map((url): Vertex => ({
     operation: {
       kind: 'source',
       from: 'remote',
       url,
-      checksum: state.expand(instruction.checksum),
+      checksum,
       keepGitDir: instruction.keepGitDir,
       needsName: /(?:^|\/)\.?$/.test(destination),
     },
@@ -72,6 +75,20 @@ export async function copyVertex(
     work: copy,
     createdBy,
   };
+}
+
+/** @throws {EngineError} `invalid-parameter` with BuildKit's text */
+function checkChecksum(checksum: string, sources: readonly string[]): void {
+  const [source = '', ...others] = sources;
+  const problem =
+    others.length > 0
+      ? "checksum can't be specified for multiple sources"
+      : !isRemote(source)
+        ? 'checksum requires HTTP(S) or Git sources'
+        : parseGitReference(source) === undefined && !/^sha256:[0-9a-f]{64}$/.test(checksum)
+          ? 'invalid checksum digest format'
+          : undefined;
+  if (problem !== undefined) throw new EngineError('invalid-parameter', problem);
 }
 
 /** All files of a directory among the local sources, as the files of an image. */

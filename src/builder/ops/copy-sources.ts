@@ -9,6 +9,7 @@ import {
   statSync,
   type Stats,
 } from 'node:fs';
+import { posix } from 'node:path';
 import { Glob, IgnoreRules, readNames, toHostPath } from '../../archive/index.ts';
 import { EngineError } from '../../errors/index.ts';
 import { realPathIn } from './real-path.ts';
@@ -19,6 +20,8 @@ export interface CopySource {
   path: string;
   /** As named in the tree it comes from, relative. */
   name: string;
+  /** What `--exclude` sees of it and `--parents` keeps of it: '' for a directory whose content is copied. */
+  shown: string;
   stat: Stats;
 }
 
@@ -31,20 +34,20 @@ export interface CopySource {
 export function findSources(
   root: string,
   sources: readonly string[],
-  options: { instruction: string; fromContext: boolean },
+  options: { instruction: string; fromContext: boolean; keepsParents?: boolean },
 ): CopySource[] {
-  const { instruction, fromContext } = options;
-  const found: CopySource[] = [];
-  for (const source of sources) {
+  const { instruction, fromContext, keepsParents = false } = options;
+  return sources.flatMap((source) => {
     const clean = cleanSource(source, instruction, fromContext);
-    if (/[*?[\\]/.test(clean)) {
-      const names = match(root, clean);
-      found.push(...names.map((name) => sourceAt(root, name, source, options)));
-      continue;
-    }
-    found.push(sourceAt(root, clean, source, options));
-  }
-  return found;
+    const names = /[*?[\\]/.test(clean) ? match(root, clean, keepsParents) : [clean];
+    const pivot = source.indexOf('/./');
+    const above = pivot === -1 ? '' : `${cleanSource(source.slice(0, pivot), instruction, fromContext)}/`;
+    return names.map((name) => {
+      const found = sourceAt(root, name, source, options);
+      if (!keepsParents) return { ...found, shown: found.stat.isDirectory() ? '' : posix.basename(name) };
+      return { ...found, shown: name.startsWith(above) ? name.slice(above.length) : name };
+    });
+  });
 }
 
 function failed(instruction: string, why: string): EngineError {
@@ -69,7 +72,7 @@ function sourceAt(
   name: string,
   asked: string,
   { instruction, fromContext }: { instruction: string; fromContext: boolean },
-): CopySource {
+): Omit<CopySource, 'shown'> {
   const real = realPathIn(root, name);
   const path = real === '' ? root : `${root}/${real}`;
   let stat: Stats | undefined;
@@ -87,10 +90,18 @@ function sourceAt(
   );
 }
 
-/** Names in the tree that match a pattern, one component after the other, sorted. */
-function match(root: string, pattern: string): string[] {
+/**
+ * Names in the tree that match a pattern, one component after the other, sorted.
+ * @param isDeep `**` stands for any number of directories
+ */
+function match(root: string, pattern: string, isDeep: boolean): string[] {
   let names = [''];
-  for (const part of pattern.split('/')) {
+  const parts = pattern.split('/');
+  for (const [index, part] of parts.entries()) {
+    if (isDeep && part === '**' && index < parts.length - 1) {
+      names = names.flatMap((name) => directoriesIn(root, name));
+      continue;
+    }
     const glob = new Glob(part.replaceAll(/\*+/g, '*'));
     const next: string[] = [];
     for (const name of names) {
@@ -108,6 +119,15 @@ function match(root: string, pattern: string): string[] {
   return names;
 }
 
+/** The directory of this name and all below it, links not followed. */
+function directoriesIn(root: string, name: string): string[] {
+  const here = name === '' ? root : `${root}/${name}`;
+  if (lstatSync(here, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+  const below = readdirSync(here, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const names = below.map((entry) => entry.name).sort();
+  return [name, ...names.flatMap((child) => directoriesIn(root, name === '' ? child : `${name}/${child}`))];
+}
+
 /** Visits a source and all below it, names sorted; `relative` is '' for the source itself. */
 export function* walkSource(
   source: CopySource,
@@ -115,7 +135,7 @@ export function* walkSource(
 ): Generator<{ path: string; relative: string; stat: Stats }, void, void> {
   const stack = [{ path: source.path, relative: '', stat: source.stat }];
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-    const named = [source.name, next.relative].filter((part) => part !== '').join('/');
+    const named = [source.shown, next.relative].filter((part) => part !== '').join('/');
     const excluded = !exclude.isEmpty && named !== '' && exclude.ignores(named);
     if (excluded && !(next.stat.isDirectory() && exclude.hasExceptions)) continue;
     if (!excluded) yield next;

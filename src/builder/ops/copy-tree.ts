@@ -26,7 +26,7 @@ export class TreeCopier {
   readonly #signal: AbortSignal;
   readonly #chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
   readonly #root: string;
-  readonly #mayLink: boolean;
+  readonly #linkable: Map<number, string> | undefined;
   readonly #hasHardLinks: boolean;
   /** Directories that are what their path says, without links above them. */
   readonly #real = new Set<string>();
@@ -45,15 +45,18 @@ export class TreeCopier {
     /** Of everything; undefined: as at the source. */
     owner: Owner | undefined;
     chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
-    /** The sources are ours, as they must become, and nobody writes to them: their files may be linked instead of copied. */
-    mayLink?: boolean;
+    /**
+     * The sources are ours, as they must become, and nobody writes to them: their files may be linked instead of copied, each
+     * to one name; see SourceFiles.places.
+     */
+    linkable?: Map<number, string>;
     /** Two names among the sources may be one file; else a file has other names elsewhere alone. */
     hasHardLinks?: boolean;
     syscall: Syscall;
     signal: AbortSignal;
   }) {
     this.#root = options.root;
-    this.#mayLink = options.mayLink === true;
+    this.#linkable = options.linkable;
     this.#hasHardLinks = options.hasHardLinks !== false;
     this.#syscall = options.syscall;
     this.#signal = options.signal;
@@ -134,7 +137,7 @@ export class TreeCopier {
   #entry(path: string, name: string, stat: Stats): void {
     this.#sinceTurn += 4096 + stat.size;
     const isOne = stat.isFile() && (stat.nlink === 1 || !this.#hasHardLinks);
-    if (this.#mayLink && isOne && this.#link(path, name)) return;
+    if (isOne && this.#link(path, name, stat)) return;
     const isDirectory = stat.isDirectory();
     const mode = stat.mode & 0o7777;
     const common: Partial<TarHeader> = {
@@ -189,7 +192,9 @@ export class TreeCopier {
   }
 
   /** @returns false when it has to be copied */
-  #link(path: string, name: string): boolean {
+  #link(path: string, name: string, { ino }: Stats): boolean {
+    const places = this.#linkable;
+    if (places === undefined || (places.get(ino) ?? name) !== name) return false;
     const parent = parentOf(name);
     if (!this.#real.has(parent)) {
       if (realPathIn(this.#root, parent) !== parent) return false;
@@ -197,6 +202,7 @@ export class TreeCopier {
     }
     try {
       linkSync(toHostPath(path), toHostPath(`${this.#root}/${name}`));
+      places.set(ino, name);
       return true;
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;

@@ -50,7 +50,13 @@ export function prepareCopy(
     const sources = fetched.map(({ source }) => source);
     if (from !== undefined && from.kind !== 'fetched') {
       const path = from.kind === 'directory' ? from.path : session.view(from.stack?.chainId ?? null);
-      sources.push(...findSources(path, action.sources, { instruction: name, fromContext: !keepsOwners }));
+      sources.push(
+        ...findSources(path, action.sources, {
+          instruction: name,
+          fromContext: !keepsOwners,
+          keepsParents: action.keepsParents,
+        }),
+      );
     }
     const wanted = action.sources.length + fetched.length;
     if (wanted > 0 && sources.length === 0) throw failed(name, 'no source files were specified');
@@ -113,7 +119,9 @@ async function copy(
       ...('lowerDirectories' in layer ? { lowerDirectories: layer.lowerDirectories } : {}),
       owner: chown === '' ? fallback : resolveOwner(syscall, view, chown),
       chmod,
-      mayLink: !keepsOwners && chown === '' && chmod === undefined && 'lowerDirectories' in layer,
+      ...(!keepsOwners && chown === '' && chmod === undefined && 'lowerDirectories' in layer
+        ? { linkable: session.files.places }
+        : {}),
       hasHardLinks: keepsOwners || session.files.hasHardLinks,
       syscall,
       signal,
@@ -126,7 +134,7 @@ async function copy(
           continue;
         }
         const target = action.keepsParents
-          ? withParents(place, source, action.sources)
+          ? place.below(source.shown)
           : place.of(source.stat, posix.basename(source.name));
         copier.parents(view, target);
         await copier.source(source, target, exclude);
@@ -213,17 +221,6 @@ class Destination {
   directory(): string {
     return this.#path;
   }
-}
-
-/** `--parents`: the source's own directories are kept, from a `/./` in it on when there is one. */
-function withParents(place: Destination, source: CopySource, words: readonly string[]): string {
-  for (const word of words) {
-    const pivot = word.indexOf('/./');
-    if (pivot === -1) continue;
-    const prefix = posix.normalize(word.slice(0, pivot)).replace(/^\/+/, '');
-    if (source.name.startsWith(`${prefix}/`)) return place.below(source.name.slice(prefix.length + 1));
-  }
-  return place.below(source.name);
 }
 
 /** ADD: unpacks a local archive (tar, plain or compressed) into a directory. */

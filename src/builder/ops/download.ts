@@ -45,5 +45,5 @@ export async function download(
   const modified = Date.parse(response.headers.get('last-modified') ?? '');
   const seconds = Number.isNaN(modified) ? 0 : modified / 1000;
   utimesSync(path, seconds, seconds);
-  return { source: { path, name, stat: statSync(path) }, digest };
+  return { source: { path, name, shown: name, stat: statSync(path) }, digest };
 }

@@ -38,5 +38,5 @@ export async function fetchSource(
     keepGitDir: git.keepGitDir ?? options.keepGitDir,
     signal,
   });
-  return { source: { path: directory, name: '', stat: statSync(directory) }, commit, digest: '' };
+  return { source: { path: directory, name: '', shown: '', stat: statSync(directory) }, commit, digest: '' };
 }

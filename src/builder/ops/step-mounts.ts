@@ -1,6 +1,8 @@
 import {
   chmodSync,
   chownSync,
+  constants,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -171,10 +173,19 @@ export class StepMounts {
       throw new EngineError('invalid-parameter', `failed to compute cache key: ${mount.source}: not found`);
     }
     if (!mount.writable) return source;
-    if (!statSync(source).isDirectory()) {
-      throw new EngineError('not-implemented', 'a writable bind mount of a single file is not supported yet');
-    }
     // What the step writes is discarded.
+    const stat = statSync(source);
+    if (!stat.isDirectory()) {
+      if (!stat.isFile()) {
+        throw new EngineError('invalid-parameter', `${mount.source} is neither a file nor a directory`);
+      }
+      const copy = `${place}-copy`;
+      copyFileSync(source, copy, constants.COPYFILE_EXCL);
+      this.#undo.push(() => rmSync(copy, { force: true }));
+      chownSync(copy, stat.uid, stat.gid);
+      chmodSync(copy, stat.mode & 0o7777);
+      return copy;
+    }
     const { syscall } = this.#sources;
     const scratch = mkdtempSync(`${place}-`);
     for (const name of ['upper', 'work', 'merged']) mkdirSync(`${scratch}/${name}`);

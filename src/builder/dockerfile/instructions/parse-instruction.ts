@@ -1,4 +1,4 @@
-import { dockerfileError } from '../errors.ts';
+import { DockerfileError, dockerfileError } from '../errors.ts';
 import { locate, type LineRange } from '../location.ts';
 import { heredocOf } from '../parser/heredoc.ts';
 import { parseDockerfile, type Node } from '../parser/parse.ts';
@@ -147,6 +147,8 @@ export function located<T>(node: Node, body: () => T): T {
   try {
     return body();
   } catch (error) {
+    // Of a trigger, located already.
+    if (error instanceof DockerfileError) throw error;
     const shown =
       error instanceof SplitError
         ? dockerfileError(error.message)
