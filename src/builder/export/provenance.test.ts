@@ -14,7 +14,7 @@ const context: BuildContext = {
   dockerfileName: 'Dockerfile',
   ignored: new IgnoreRules([]),
   sentDirectory: '',
-  files: new SourceFiles(),
+  files: new SourceFiles(new Map()),
   commit: undefined,
 };
 const times = { machine: amd64, startedAtMs: 0, finishedAtMs: 1000 };
