@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
-import { TestRegistry, sha256 } from '../../tests/fixtures/registry.ts';
+import { TestRegistry, sha256, type Fault } from '../../tests/fixtures/registry.ts';
 import { Registries } from '../registry/index.ts';
 import { chunked, dockerArchive, tarOf, testImage, testImages, type TestImages } from './fixtures.ts';
 import type { ImageProgress, PushOptions } from './images.ts';
@@ -117,27 +117,43 @@ test('Images.push() goes on after an upload that broke', async () => {
   assert.ok(registry.manifests.has('app/latest'));
 });
 
+/** Pushes an image to a registry where the first two uploads break after 100 kB. */
+async function pushInPieces(
+  registry: TestRegistry,
+  status?: Fault,
+): Promise<{ cuts: number; wholeBytes: number }> {
+  await using source = await TestRegistry.start();
+  using registries = new Registries({ retry });
+  using store = await testImages(registries);
+  const image = source.addImage('app', '1', [randomBytes(500_000)]);
+  await store.images.pull(`${source.domain}/app:1`, {});
+  await store.images.tag(`${source.domain}/app:1`, `${registry.domain}/app`, '1');
+  let cuts = 0;
+  registry.fault = ({ method, path }) => {
+    if (!path.includes('/uploads/')) return undefined;
+    if (method === 'GET') return status;
+    return method === 'PUT' && cuts++ < 2 ? { kind: 'cut', afterBytes: 100_000 } : undefined;
+  };
+  await store.images.push(`${registry.domain}/app:1`, {});
+  assert.ok(registry.manifests.has(`app/${image.digest}`));
+  const size = (digest = ''): number => source.blobs.get(digest)?.length ?? 0;
+  return { cuts, wholeBytes: size(image.layerDigests[0]) + size(image.configDigest) };
+}
+
+test('Images.push() begins again when the registry says to have more of an upload than there is', async () => {
+  await using registry = await TestRegistry.start({ keepsUploads: true });
+  const headers = { Range: '0-999999999' };
+  const { wholeBytes } = await pushInPieces(registry, { kind: 'status', status: 204, headers });
+  assert.equal(registry.receivedUploadBytes, wholeBytes);
+});
+
 for (const keepsUploads of [true, false]) {
   const how = keepsUploads ? 'goes on with' : 'begins again';
   test(`Images.push() ${how} an upload whose connection broke, as the registry can`, async () => {
     await using registry = await TestRegistry.start({ keepsUploads });
-    await using source = await TestRegistry.start();
-    using registries = new Registries({ retry });
-    using store = await testImages(registries);
-    const image = source.addImage('app', '1', [randomBytes(500_000)]);
-    await store.images.pull(`${source.domain}/app:1`, {});
-    await store.images.tag(`${source.domain}/app:1`, `${registry.domain}/app`, '1');
-    let cuts = 0;
-    registry.fault = ({ method, path }) =>
-      method === 'PUT' && path.includes('/uploads/') && cuts++ < 2
-        ? { kind: 'cut', afterBytes: 100_000 }
-        : undefined;
-    await store.images.push(`${registry.domain}/app:1`, {});
+    const { cuts, wholeBytes } = await pushInPieces(registry);
     assert.equal(cuts, 4, 'the layer three times, the configuration once');
-    assert.ok(registry.manifests.has(`app/${image.digest}`));
-    const size = (digest = ''): number => source.blobs.get(digest)?.length ?? 0;
-    const whole = size(image.layerDigests[0]) + size(image.configDigest);
-    assert.equal(registry.receivedUploadBytes, keepsUploads ? whole - 200_000 : whole);
+    assert.equal(registry.receivedUploadBytes, keepsUploads ? wholeBytes - 200_000 : wholeBytes);
   });
 }
 

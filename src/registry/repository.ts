@@ -308,7 +308,9 @@ export class Repository {
         headers: {
           'Content-Type': 'application/octet-stream',
           'Content-Length': String(sizeBytes - offsetBytes),
-          ...(offsetBytes === 0 ? {} : { 'Content-Range': `${offsetBytes}-${sizeBytes - 1}` }),
+          ...(offsetBytes === 0 || offsetBytes === sizeBytes
+            ? {}
+            : { 'Content-Range': `${offsetBytes}-${sizeBytes - 1}` }),
         },
         body: () => blob.open(offsetBytes),
       }),

@@ -52,8 +52,10 @@ export async function uploadBlob(
       }
       await backoff.failed(error, signal);
       if (!mayGoOn || to === undefined || !(error instanceof ConnectionError)) continue;
-      begun = await repository.uploadStatus(to, signal);
-      if ((begun?.offsetBytes ?? 0) > offsetBytes) backoff.reset();
+      const status = await repository.uploadStatus(to, signal);
+      if (status === undefined || status.offsetBytes > blob.sizeBytes) continue;
+      if (status.offsetBytes > offsetBytes) backoff.reset();
+      begun = status;
     }
   }
 }
