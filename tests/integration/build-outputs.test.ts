@@ -1,7 +1,7 @@
 /** What becomes of a build: outputs, names, times, layers; and that nothing is left that is secret. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { baseImage } from '../conformance/cli/run-case.ts';
@@ -241,6 +241,25 @@ describe('several platforms, where nothing has to run', () => {
       execFileSync('tar', ['-xOf', saved, 'index.json'], { encoding: 'utf8' }),
       /"architecture":"arm64"/,
     );
+  });
+
+  test('the failure of one stops the others, and nothing is left', async () => {
+    const failing = `FROM --platform=$BUILDPLATFORM ${baseImage}
+ARG TARGETARCH
+RUN if test $TARGETARCH = arm64; then sleep 0.3; exit 5; fi; echo waits-for-the-other; sleep 1000
+`;
+    const { exitCode, stderr } = await bench.build(failing, [
+      ...platforms,
+      '-t',
+      'multi:none',
+      '--progress=plain',
+    ]);
+    assert.equal(exitCode, 5, stderr);
+    assert.match(stderr, /\[linux\/amd64 2\/2\] RUN if test[^]*CANCELED/);
+    assert.equal(spawnSync('pgrep', ['-f', 'echo waits-for-the-other; sleep']).status, 1);
+    for (const left of [join(daemon.execRoot, 'builder'), join(daemon.dataRoot, 'builder/contexts')]) {
+      assert.deepEqual(readdirSync(left), []);
+    }
   });
 
   const handler = existsSync('/proc/sys/fs/binfmt_misc/qemu-s390x') ? 'programs of s390x run here' : false;

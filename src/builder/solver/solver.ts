@@ -75,7 +75,9 @@ export class Solver {
       observer?.end();
       return result;
     } catch (error) {
-      observer?.end(error);
+      // It failed because something else has: BuildKit's words for that.
+      const isStopped = session.signal.aborted;
+      observer?.end(isStopped ? new EngineError('cancelled', 'context canceled', { cause: error }) : error);
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 import { humanSize } from '../format/units.ts';
-import { decoded, type Step, type StepStatus } from './solve-status.ts';
+import { decoded, isCanceled, type Step, type StepStatus } from './solve-status.ts';
 
 /** A step that others wait behind is left for another after this. */
 const HOLD_MS = 5000;
@@ -81,8 +81,7 @@ export class PlainProgress {
     shown.ended = true;
     this.#current = undefined;
     const seconds = Math.max(0, (step.completedMs - (step.startedMs ?? step.completedMs)) / 1000);
-    if (step.error !== undefined)
-      say(step.error === 'context canceled' ? 'CANCELED' : `ERROR: ${step.error}`);
+    if (step.error !== undefined) say(isCanceled(step) ? 'CANCELED' : `ERROR: ${step.error}`);
     else say(step.cached ? 'CACHED' : `DONE ${seconds.toFixed(1)}s`);
   }
 

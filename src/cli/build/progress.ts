@@ -1,6 +1,6 @@
 import type { Cli } from '../cli.ts';
 import { PlainProgress } from './plain-progress.ts';
-import { BuildSteps, decoded, type BuildWarning, type SolveStatus } from './solve-status.ts';
+import { BuildSteps, decoded, isCanceled, type BuildWarning, type SolveStatus } from './solve-status.ts';
 import { TtyProgress } from './tty-progress.ts';
 
 export type ProgressMode = 'auto' | 'tty' | 'plain' | 'rawjson' | 'quiet' | 'none';
@@ -54,7 +54,7 @@ export class BuildProgress {
       if (warnings.length > 0) this.#cli.err(warningsText(warnings));
       return;
     }
-    const failed = this.steps.all.find((step) => step.error !== undefined);
+    const failed = this.steps.all.find((step) => step.error !== undefined && !isCanceled(step));
     if (failed !== undefined) {
       const lines = failed.lines.slice(-10).map(({ text, seconds }) => `${seconds.toFixed(3)} ${text}\n`);
       this.#cli.err(`------\n > ${failed.name}:\n${lines.join('')}------\n`);

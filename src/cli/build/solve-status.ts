@@ -59,6 +59,11 @@ export interface Step {
   readonly warnings: BuildWarning[];
 }
 
+/** It ended because something else failed. */
+export function isCanceled({ error }: Pick<Step, 'error'>): boolean {
+  return error === 'context canceled';
+}
+
 /** All steps of a build, in the order in which they began. */
 export class BuildSteps {
   readonly #steps = new Map<string, Step>();

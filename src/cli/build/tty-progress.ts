@@ -1,5 +1,5 @@
 import { humanSize } from '../format/units.ts';
-import type { Step } from './solve-status.ts';
+import { isCanceled, type Step } from './solve-status.ts';
 
 const REDRAW_MS = 100;
 
@@ -56,8 +56,9 @@ export class TtyProgress {
   #rows(step: Step, columns: number): string[] {
     const ended = step.completedMs !== undefined;
     const ms = (step.completedMs ?? Date.now()) - (step.startedMs ?? Date.now());
-    const mark = step.error !== undefined ? 'ERROR ' : step.cached ? 'CACHED ' : '';
-    const color = step.error === undefined ? (ended ? '34' : '') : '31';
+    const failure = isCanceled(step) ? { mark: 'CANCELED ', color: '33' } : { mark: 'ERROR ', color: '31' };
+    const success = { mark: step.cached ? 'CACHED ' : '', color: ended ? '34' : '' };
+    const { mark, color } = step.error === undefined ? success : failure;
     const rows = [
       this.#row(` => ${mark}${step.name}`, `${(Math.max(0, ms) / 1000).toFixed(1)}s`, columns, color),
     ];
