@@ -1,6 +1,6 @@
 import { Cli, type GlobalOptions } from './cli.ts';
 import type { Command, Group, Leaf } from './command.ts';
-import { StatusError } from './errors.ts';
+import { StatusError, errorText } from './errors.ts';
 import { bool, list, text, type Flag, type Parsed } from './flags/flags.ts';
 import { FlagError, HelpRequested, parseFlags } from './flags/parse.ts';
 import { err, out } from './output.ts';
@@ -175,7 +175,7 @@ async function main(): Promise<void> {
   try {
     code = await dispatch(process.argv.slice(2));
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorText(error);
     if (message !== '') err(`${message}\n`);
     if (process.env['CORACLE_TRACE'] && error instanceof Error && !(error instanceof StatusError))
       err(`${error.stack}\n`);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cut } from './csv.ts';
+import { errorText } from '../errors.ts';
 
 /** `-e NAME` takes the value from our own environment, when it is set there. */
 export function parseEnv(text: string): string {
@@ -26,11 +27,7 @@ export function readKeyValueFile(
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Error(
-      `open ${path}: ${code === 'ENOENT' ? 'no such file or directory' : code === 'EACCES' ? 'permission denied' : (error as Error).message}`,
-      { cause: error },
-    );
+    throw new Error(errorText(error), { cause: error });
   }
   let content: string;
   try {

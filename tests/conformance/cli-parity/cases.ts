@@ -214,7 +214,7 @@ export const parityScripts: readonly string[] = [
   String.raw`docker ps --format 'table {{.Names}}\t{{upper .Image}}\t{{.Label "a"}}\t{{.Ports}}'`,
   String.raw`docker container prune -f --filter label=zzz-none; docker image prune -f --filter label=zzz-none; docker volume prune -f --filter label=zzz-none; docker network prune -f --filter label=zzz-none`,
   String.raw`docker container prune; docker image prune; docker network prune`,
-  String.raw`docker save -o /nosuch/a $IMG; docker export -o /nosuch/a nosuch; docker import /dev/null UPPER`,
+  String.raw`docker save -o /nosuch/a $IMG; docker export -o /nosuch/a nosuch; docker import /dev/null UPPER; docker import /nosuch; docker run --env-file /nosuch $IMG true`,
 ];
 
 /**

@@ -12,6 +12,7 @@ export function openInput(path: string): AsyncIterable<Uint8Array> {
   if (path === '' || path === '-') return process.stdin;
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new Error(`open ${path}: no such file or directory`);
+  if (stat.isDirectory()) throw new Error(`read ${path}: is a directory`);
   return createReadStream(path, { highWaterMark: 1 << 18 });
 }
 
