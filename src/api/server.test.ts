@@ -105,6 +105,17 @@ describe('createApiServer()', () => {
     );
   });
 
+  it('pulls nothing under names that stand for something else', async () => {
+    await using api = await startTestApi();
+    for (const [query, status, message] of [
+      ['fromImage=scratch', 403, "'scratch' is a reserved name"],
+      ['fromImage=app&tag=a:b', 400, 'invalid tag format'],
+    ] as const) {
+      const answer = await api.call('POST', `/images/create?${query}`);
+      assert.deepEqual([answer.status, answer.json()['message']], [status, message]);
+    }
+  });
+
   it('answers what fails early to a client that reads only when it has sent everything', async () => {
     await using api = await startTestApi();
     api.engine.images.load = async (archive) => {

@@ -8,7 +8,7 @@ import type { Snapshotter } from '../snapshots/index.ts';
 import {
   chainIds,
   familiarReference,
-  isTag,
+  withTag,
   type Descriptor,
   type Platform,
   configPlatform,
@@ -182,9 +182,8 @@ export class LocalImages implements Images {
   async tag(nameOrId: string, repository: string, tag: string): Promise<void> {
     const { catalog, nowMs } = this.#store;
     const naming = catalog.naming(nameOrId);
-    if (tag !== '' && !isTag(tag)) throw new EngineError('invalid-parameter', 'invalid tag format');
     const named = parseTagReference(repository);
-    const reference = tag === '' ? named : { ...named, tag };
+    const reference = tag === '' ? named : withTag(named, tag);
     catalog.transaction(() => catalog.setReference(reference, naming, nowMs()));
     this.#store.publish('tag', catalog.resolve(nameOrId), familiarReference(reference));
   }

@@ -29,11 +29,11 @@ export {
   familiarName,
   familiarReference,
   formatReference,
-  isTag,
   parseAnyReference,
   parseReference,
   repositoryName,
   withDefaultTag,
+  withTag,
   type AnyReference,
   type Reference,
 } from './reference.ts';

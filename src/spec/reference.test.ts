@@ -4,10 +4,10 @@ import {
   familiarName,
   familiarReference,
   formatReference,
-  isTag,
   parseAnyReference,
   parseReference,
   withDefaultTag,
+  withTag,
 } from './reference.ts';
 
 const hex = 'a'.repeat(64);
@@ -84,9 +84,10 @@ test('parseAnyReference() tells ids from references', () => {
   assert.equal(parseAnyReference('sha256:abc').kind, 'named');
 });
 
-test('isTag() and familiarName() follow the grammar', () => {
-  assert.ok(isTag('v1.0_x-y'));
-  assert.ok(!isTag('a/b'));
-  assert.ok(!isTag(''));
+test('withTag() and familiarName() follow the grammar', () => {
+  const named = parseReference('busybox');
+  assert.equal(withTag(named, 'v1.0_x-y').tag, 'v1.0_x-y');
+  for (const bad of ['a/b', '', '-a', 'a'.repeat(129)])
+    assert.throws(() => withTag(named, bad), /invalid tag format/);
   assert.equal(familiarName(parseReference('busybox:1')), 'busybox');
 });

@@ -103,9 +103,13 @@ export function parseAnyReference(text: string): AnyReference {
   return { kind: 'named', reference: parseReference(text) };
 }
 
-/** True for a well-formed tag: at most 128 of `A-Za-z0-9_.-`, not beginning with `.` or `-`. */
-export function isTag(text: string): boolean {
-  return tagExpression.test(text);
+/**
+ * The same repository under a tag: at most 128 of `A-Za-z0-9_.-`, not beginning with `.` or `-`.
+ * @throws {EngineError} `invalid-parameter` "invalid tag format"
+ */
+export function withTag(reference: Reference, tag: string): Reference {
+  if (!tagExpression.test(tag)) throw invalid('invalid tag format');
+  return { ...reference, tag };
 }
 
 /** `docker.io/library/busybox` */

@@ -4,9 +4,11 @@ import { decodeCredentials } from '../../registry/index.ts';
 import {
   hostPlatform,
   parsePlatform,
+  familiarName,
   formatReference,
   isDigest,
   parseReference,
+  withTag,
   type Platform,
   type Reference,
 } from '../../spec/index.ts';
@@ -182,7 +184,8 @@ async function pull(
   const named = parseReference(name);
   const { domain, path } = named;
   const asked: Reference =
-    tag === '' ? named : isDigest(tag) ? { domain, path, digest: tag } : { domain, path, tag };
+    tag === '' ? named : isDigest(tag) ? { domain, path, digest: tag } : withTag({ domain, path }, tag);
+  if (familiarName(asked) === 'scratch') throw new EngineError('forbidden', "'scratch' is a reserved name");
   const text = formatReference(asked);
   parseReference(text);
   const wanted = askedPlatform(exchange, platform);

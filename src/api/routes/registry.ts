@@ -10,11 +10,11 @@ import {
 } from '../../registry/index.ts';
 import {
   formatReference,
-  isTag,
   mediaTypes,
   parseDigest,
   parseReference,
   withDefaultTag,
+  withTag,
   type Reference,
 } from '../../spec/index.ts';
 import type { Exchange } from '../exchange.ts';
@@ -94,10 +94,7 @@ export function registryRoutes({ registries, images }: RegistryBackend): Route[]
       async handle(exchange, query) {
         const platform = platformSince(exchange.version, 46, query.platform);
         const reference = parseReference(exchange.params['name'] ?? '');
-        if (query.tag !== '' && !isTag(query.tag)) {
-          throw new EngineError('invalid-parameter', 'invalid tag format');
-        }
-        const named = query.tag === '' ? reference : { ...reference, tag: query.tag };
+        const named = query.tag === '' ? reference : withTag(reference, query.tag);
         const output = new ProgressStream(exchange);
         await output.run(async () => {
           await images.push(formatReference(named), {
