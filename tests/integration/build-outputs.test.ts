@@ -165,6 +165,10 @@ describe('several platforms, where nothing has to run', () => {
     for (const name of ['amd64', 'arm64']) {
       assert.equal(readFileSync(join(out, `linux_${name}/arch`), 'utf8'), `${name}\n`);
     }
+    const fallback = { DOCKER_DEFAULT_PLATFORM: 'linux/arm64' };
+    const one = await bench.build(dockerfile, ['-o', `${out}-one`], fallback);
+    assert.equal(one.exitCode, 0, one.stderr);
+    assert.equal(readFileSync(join(`${out}-one`, 'arch'), 'utf8'), 'arm64\n');
     const merged = ['-o', `type=local,dest=${out}-merged,platform-split=false`];
     const both = await bench.build(dockerfile, [...platforms, ...merged]);
     assert.match(

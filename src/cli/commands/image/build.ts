@@ -139,7 +139,8 @@ export const build: Command = {
     }
     const tags = flags.list('tag');
     const classic = !(await isOurs(cli));
-    const sent = classic ? classicQuery(flags, outputs, tags) : ownQuery(flags, outputs, tags);
+    const asked = { outputs, tags, platforms: platformsOf(cli, flags) };
+    const sent = classic ? classicQuery(flags, asked) : ownQuery(flags, asked);
     const caches = parseCaches(cli, { from: flags.list('cache-from'), to: flags.list('cache-to') }, classic);
     const source = await contextSource(
       cli,
@@ -201,10 +202,23 @@ export const build: Command = {
   },
 };
 
+/** What is to become of a build. */
+interface Asked {
+  outputs: readonly Output[];
+  tags: readonly string[];
+  platforms: readonly string[];
+}
+
+function platformsOf(cli: Cli, flags: Parsed): string[] {
+  const given = flags.list('platform');
+  const fallback = cli.env['DOCKER_DEFAULT_PLATFORM'] ?? '';
+  return (given.length > 0 || fallback === '' ? given : [fallback]).flatMap((value) => value.split(','));
+}
+
 type Query = Record<string, string | number | readonly string[] | undefined>;
 
 /** What our engine is asked for besides what Docker's own protocol has a word for. */
-function ownQuery(flags: Parsed, outputs: readonly Output[], tags: readonly string[]): Query {
+function ownQuery(flags: Parsed, { outputs, tags, platforms }: Asked): Query {
   const annotations = annotationAttributes(flags.list('annotation'));
   const provenance = provenanceAttributes({
     attest: flags.list('attest'),
@@ -218,7 +232,6 @@ function ownQuery(flags: Parsed, outputs: readonly Output[], tags: readonly stri
   if (provenance !== undefined && isFiles && !provenance.includes('inline-only=true')) {
     throw new Error('provenance is stated of images here, not beside files: add inline-only=true');
   }
-  const platforms = flags.list('platform').flatMap((value) => value.split(','));
   const isSeveral = platforms.length > 1 || provenance !== undefined;
   if (isSeveral && outputs.some(({ type, dest }) => type === 'docker' && dest !== '')) {
     throw new Error(
@@ -237,7 +250,7 @@ function ownQuery(flags: Parsed, outputs: readonly Output[], tags: readonly stri
 }
 
 /** For another engine. @throws {Error} for what it has no word for */
-function classicQuery(flags: Parsed, outputs: readonly Output[], tags: readonly string[]): Query {
+function classicQuery(flags: Parsed, { outputs, tags, platforms }: Asked): Query {
   const lists = ['no-cache-filter', 'cache-to', 'annotation', 'attest', 'allow', 'ssh', 'secret'];
   const texts = ['provenance', 'sbom'];
   const lost =
@@ -246,8 +259,7 @@ function classicQuery(flags: Parsed, outputs: readonly Output[], tags: readonly 
   const isPushed = outputs.some((output) => output.type === 'registry' || isOn(output, 'push'));
   const unknown = lost ?? (isAsked ? 'call' : isPushed ? 'push' : undefined);
   if (unknown !== undefined) throw new Error(`--${unknown} is not known to the engine there`);
-  const platforms = flags.list('platform');
-  if (platforms.length > 1 || platforms[0]?.includes(',') === true) {
+  if (platforms.length > 1) {
     throw new Error('Multi-platform build is not supported by the engine there');
   }
   return { t: outputs.length === 0 || outputs.some(keepsImage) ? tags : [], platform: platforms[0] };
