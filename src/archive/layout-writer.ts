@@ -31,9 +31,13 @@ export class LayoutWriter implements Disposable {
     if (first !== undefined) this.#made.push(first);
   }
 
+  has(digest: Digest): boolean {
+    return existsSync(this.#path(digest));
+  }
+
   /** @throws {EngineError} `data-loss` when the bytes do not have the digest; nothing is written then */
   async put(digest: Digest, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
-    const path = join(this.#directory, 'blobs/sha256', digestHex(digest));
+    const path = this.#path(digest);
     const temporary = join(this.#directory, `.${randomBytes(8).toString('hex')}.tmp`);
     const file = await open(temporary, 'wx', 0o644);
     try {
@@ -73,6 +77,10 @@ export class LayoutWriter implements Disposable {
     writeFileSync(`${path}.tmp`, JSON.stringify(index));
     renameSync(`${path}.tmp`, path);
     this.#isCommitted = true;
+  }
+
+  #path(digest: Digest): string {
+    return join(this.#directory, 'blobs/sha256', digestHex(digest));
   }
 
   [Symbol.dispose](): void {

@@ -36,6 +36,7 @@ import type { UnpackLayer } from './layers.ts';
 import { loadImages } from './load-images.ts';
 import { imagesDiskBlocks, imagesDiskUsage } from './disk-usage.ts';
 import { ownManifest } from './own-manifest.ts';
+import { PackedForms } from './packed-layers.ts';
 import { pruneImages } from './prune-images.ts';
 import { ImagePull } from './pull.ts';
 import { ImagePush } from './push.ts';
@@ -73,6 +74,7 @@ export class LocalImages implements Images {
   readonly #events: EventBus;
   readonly #applyChanges: ApplyChanges;
   readonly #garbage: ImageGarbage;
+  readonly #packedForms: PackedForms;
   #sources: LayerSources | undefined;
   #pruning = false;
   readonly #pull: ImagePull | undefined;
@@ -92,8 +94,9 @@ export class LocalImages implements Images {
       archiveLimits: parts.archiveLimits ?? {},
       nowMs: parts.nowMs ?? Date.now,
     });
-    this.trees = new LocalTrees(this.#store);
     const { registries, records } = parts;
+    this.#packedForms = new PackedForms(records);
+    this.trees = new LocalTrees(this.#store, this.#packedForms);
     this.#garbage = new ImageGarbage(this.#store, records);
     if (registries === undefined) return;
     const sources = new LayerSources(records);
@@ -115,6 +118,7 @@ export class LocalImages implements Images {
     await this.#store.collectAll();
     await this.#unpackMissing();
     this.#sources?.keep(catalog.diffIds());
+    this.#packedForms.keep(catalog.diffIds());
     this.#events.subscribe((event) => {
       if (event.Type !== 'container') return;
       if (event.Action === 'create') this.#containerMade(event.Actor.Attributes['image'] ?? '');

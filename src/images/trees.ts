@@ -14,6 +14,7 @@ import { createImage } from './create-image.ts';
 import type { ImageStore } from './image-store.ts';
 import type { Image, ImageForm } from './images.ts';
 import type { LayerSource } from './layers.ts';
+import type { PackedForms } from './packed-layers.ts';
 
 /** Who holds the records that stand for trees; no id of a container looks like this. */
 export const treeHolder = 'tree';
@@ -51,8 +52,11 @@ export type FetchLayer = (
 export interface PackedLayers extends AsyncDisposable {
   /** With OCI's media types. */
   readonly blobs: ReadonlyMap<DiffId, Descriptor>;
-  /** The file of one. */
-  path(digest: Digest): string;
+  /**
+   * The file of one, which is made when it is first asked for.
+   * @throws {EngineError} `not-found` when it becomes another one than it did earlier, by another version: known from then on
+   */
+  file(digest: Digest): Promise<string>;
 }
 
 /** Layers to stack more on: a tree, or an image for the files of it. */
@@ -94,9 +98,11 @@ export interface Trees {
 
 export class LocalTrees implements Trees {
   readonly #store: ImageStore;
+  readonly #forms: PackedForms;
 
-  constructor(store: ImageStore) {
+  constructor(store: ImageStore, forms: PackedForms) {
     this.#store = store;
+    this.#forms = forms;
   }
 
   get(id: Digest): Tree | undefined {
@@ -194,19 +200,32 @@ export class LocalTrees implements Trees {
     await using stack = new AsyncDisposableStack();
     const lease = stack.use(leases.open());
     const blobs = new Map<DiffId, Descriptor>();
+    const makers = new Map<Digest, () => Promise<Descriptor>>();
     for (const { id, layers } of trees) {
       const records = catalog.record(id)?.layers ?? [];
       for (const [index, { diffId }] of layers.entries()) {
         const record = records[index];
         if (record === undefined || blobs.has(diffId)) continue;
         await lease.hold({ kind: 'blob', digest: record.blob.digest });
-        blobs.set(diffId, await layerBlob(this.#store, lease, record, form, signal));
+        const make = async (): Promise<Descriptor> => {
+          const made = await layerBlob(this.#store, lease, record, form, signal);
+          this.#forms.put(diffId, form, made);
+          return made;
+        };
+        const known = record.blob.digest === diffId ? this.#forms.get(diffId, form) : undefined;
+        const blob = known ?? (await make());
+        if (known !== undefined) await lease.hold({ kind: 'blob', digest: known.digest });
+        blobs.set(diffId, blob);
+        makers.set(blob.digest, make);
       }
     }
     const held = stack.move();
     return {
       blobs,
-      path: (digest) => content.path(digest),
+      async file(digest) {
+        if (!content.has(digest)) await makers.get(digest)?.();
+        return content.path(digest);
+      },
       [Symbol.asyncDispose]: () => held.disposeAsync(),
     };
   }

@@ -13,7 +13,7 @@ import { encodeCache, type EncodedCache } from './cache-manifest.ts';
 import { cacheExports, type CacheExport } from './options.ts';
 
 /** A cache with the files of its layers. */
-type PackedCache = EncodedCache & Pick<PackedLayers, 'path'>;
+type PackedCache = EncodedCache & Pick<PackedLayers, 'file'>;
 
 /**
  * Writes what builds know to where the request wants it. What was written is removed again when that fails or is cancelled;
@@ -64,7 +64,7 @@ async function exportCache(
   }
   const cache: PackedCache = {
     ...encodeCache(config, packed, wanted),
-    path: (digest) => packed.path(digest),
+    file: (digest) => packed.file(digest),
   };
   const { place } = wanted;
   if (place.kind === 'registry') {
@@ -89,12 +89,13 @@ async function pushCache(
   const push = async (
     what: string,
     { digest, size }: Descriptor,
-    open: BlobUpload['open'],
+    opener: () => Promise<BlobUpload['open']>,
   ): Promise<void> => {
     const id = `${what} ${digest}`;
     step.status(id, { current: 0, total: size });
     if (!(await repository.hasBlob(digest, stop))) {
       const onProgress = (current: number): void => step.status(id, { current, total: size });
+      const open = await opener();
       await uploadBlob(repository, { digest, sizeBytes: size, open }, stop, onProgress);
     }
     step.status(id, { current: size, total: size, done: true });
@@ -102,14 +103,19 @@ async function pushCache(
   const pushed = cache.layers.map((blob) =>
     slots
       .use(stop, () =>
-        push('writing layer', blob, (start) => createReadStream(cache.path(blob.digest), { start })),
+        push('writing layer', blob, async () => {
+          const path = await cache.file(blob.digest);
+          return (start) => createReadStream(path, { start });
+        }),
       )
       .catch((error: unknown) => failure.abort(error)),
   );
   await Promise.all(pushed);
   stop.throwIfAborted();
-  await push('writing config', cache.config.descriptor, (start) =>
-    Readable.from([cache.config.bytes.subarray(start)]),
+  await push(
+    'writing config',
+    cache.config.descriptor,
+    async () => (start) => Readable.from([cache.config.bytes.subarray(start)]),
   );
   const { descriptor, bytes } = cache.manifest;
   const { tag = 'latest' } = repository.reference;
@@ -124,7 +130,7 @@ async function writeCache(
 ): Promise<void> {
   using layout = new LayoutWriter(directory);
   for (const { digest, size } of cache.layers) {
-    await layout.put(digest, createReadStream(cache.path(digest), { signal }));
+    if (!layout.has(digest)) await layout.put(digest, createReadStream(await cache.file(digest), { signal }));
     step.status(`writing layer ${digest}`, { current: size, total: size, done: true });
   }
   for (const { descriptor, bytes } of [cache.config, cache.manifest])
@@ -139,10 +145,10 @@ function layoutTar(cache: PackedCache, tag: string): AsyncIterable<Uint8Array> {
   const file = (path: string, bytes: Buffer): TarSource => {
     return { path, type: 'file', mode: 0o644, sizeBytes: bytes.length, body: [bytes] };
   };
-  const members = function* (): Generator<TarSource> {
+  const members = async function* (): AsyncGenerator<TarSource> {
     yield file('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
     for (const { digest, size: sizeBytes } of cache.layers) {
-      const body = createReadStream(cache.path(digest));
+      const body = createReadStream(await cache.file(digest));
       yield { path: blobPath(digest), type: 'file', mode: 0o644, sizeBytes, body };
     }
     for (const { descriptor, bytes } of [cache.config, cache.manifest]) {
