@@ -66,5 +66,7 @@ export interface BuilderOptions {
   archiveLimits?: UnpackLimits;
   /** What is removed from the cache without being asked. */
   cacheGc?: CacheGcOptions;
+  /** What no build is given, whatever it asks for. */
+  refusedEntitlements?: readonly string[];
   onBackgroundError: (context: string, error: unknown) => void;
 }

@@ -82,7 +82,7 @@ function filterOf(given: unknown): ReturnType<typeof cacheFilters> {
 }
 
 /** Of whatever case, as Go reads JSON. */
-function member(value: unknown, name: string): unknown {
+export function member(value: unknown, name: string): unknown {
   if (typeof value !== 'object' || value === null) return undefined;
   const found = Object.entries(value).find(([key]) => key.toLowerCase() === name.toLowerCase());
   return found?.[1] as unknown;

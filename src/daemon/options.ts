@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { minimumApiVersion, parseMinimumVersion, type ApiVersion } from '../api/index.ts';
 import type { EngineOptions } from '../engine/index.ts';
 import type { Ulimit } from '../spec/index.ts';
+import { parseRefusedEntitlements } from './builder-entitlements.ts';
 import { parseBuilderGc } from './builder-gc.ts';
 import { parseHost, type Host } from './hosts.ts';
 import { parseImageGc } from './image-gc.ts';
@@ -123,6 +124,7 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     labels,
     debug,
     ...optional('buildCacheGc', parseBuilderGc(text('builder'))),
+    ...optional('refusedEntitlements', parseRefusedEntitlements(text('builder'))),
     ...optional('imageGc', parseImageGc(list('image-gc'))),
     archiveLimits: {
       ...optional('maxBytes', parseOptionalSize(text('max-archive-size'))),

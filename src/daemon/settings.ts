@@ -31,7 +31,7 @@ export const settings = [
   { flag: 'bip', kind: 'text', help: 'IPv4 address for the default bridge, with its subnet' },
   { flag: 'bip6', kind: 'text', help: 'IPv6 address for the default bridge, with its subnet' },
   { flag: 'bridge', short: 'b', kind: 'text', help: 'Attach containers to a network bridge' },
-  { flag: 'builder', kind: 'json', help: 'Build cache: gc', isOfFile: true },
+  { flag: 'builder', kind: 'json', help: 'Builds: gc, entitlements', isOfFile: true },
   { flag: 'cgroup-parent', kind: 'text', help: 'Set parent cgroup for all containers' },
   {
     flag: 'config-file',

@@ -265,6 +265,7 @@ async function compose(
       noNewPrivileges: options.noNewPrivileges ?? false,
       platform,
       ...(options.buildCacheGc === undefined ? {} : { cacheGc: options.buildCacheGc }),
+      refusedEntitlements: options.refusedEntitlements ?? [],
       ...limited,
       onBackgroundError: (context, error) => log('error', `${context}: ${errorMessage(error)}`),
     },

@@ -65,6 +65,8 @@ export interface EngineOptions {
   imageGc?: ImageGcPolicy & { intervalMs: number };
   /** What is removed from the build cache without being asked; default: as dockerd. */
   buildCacheGc?: CacheGcOptions;
+  /** What no build is given, whatever it asks for; default: nothing is refused. */
+  refusedEntitlements?: readonly ('network.host' | 'security.insecure')[];
   labels?: readonly string[];
   debug?: boolean;
   /** One line of what the engine does or could not do; default: nothing is written. */

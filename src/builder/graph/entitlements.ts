@@ -9,9 +9,16 @@ export class Entitlements {
   readonly #plain = new Set<string>();
   readonly #devices = new Map<string, string>();
 
-  /** @throws {EngineError} `invalid-parameter` with BuildKit's text */
-  constructor(allowed: readonly string[]) {
+  /**
+   * @param refused by the engine's configuration
+   * @throws {EngineError} `invalid-parameter`, `forbidden` with BuildKit's texts
+   */
+  constructor(allowed: readonly string[], refused: readonly string[] = []) {
     for (const text of allowed) {
+      if (refused.includes(text)) {
+        const why = 'is not allowed by build daemon configuration';
+        throw new EngineError('forbidden', `granting entitlement ${text} ${why}`);
+      }
       const [name = '', device] = text.split(/=(.*)/s);
       if (!['network.host', 'security.insecure', 'device'].includes(name)) throw unknown(text);
       if (device === undefined || device === '') this.#plain.add(name);

@@ -80,7 +80,8 @@ export class BuildSession {
     this.request = request;
     // A build in the host's network has been given that.
     const ofNetwork = request.networkMode === 'host' ? ['network.host'] : [];
-    this.entitlements = new Entitlements([...ofNetwork, ...(request.allow ?? [])]);
+    const refused = services.options.refusedEntitlements ?? [];
+    this.entitlements = new Entitlements([...ofNetwork, ...(request.allow ?? [])], refused);
     this.#directory = options.directory;
     this.#sentDirectory = options.sentDirectory;
     this.files = options.files;
