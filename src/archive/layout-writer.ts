@@ -39,6 +39,7 @@ export class LayoutWriter implements Disposable {
   async put(digest: Digest, chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
     const path = this.#path(digest);
     const temporary = join(this.#directory, `.${randomBytes(8).toString('hex')}.tmp`);
+    this.#made.unshift(temporary);
     const file = await open(temporary, 'wx', 0o644);
     try {
       try {

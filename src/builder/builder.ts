@@ -228,6 +228,8 @@ export interface Builder {
   files(image: string, options: { epochSeconds?: number; signal?: AbortSignal }): AsyncIterable<Uint8Array>;
   /** Ends a build of this id; no error when there is none. */
   cancel(buildId: string): void;
+  /** Whether the cache holds a step, by the digest that caches elsewhere have for it. */
+  knows(step: Digest): boolean;
   /** What the cache holds, the longest unused first. */
   cacheUsage(): Promise<CacheUsage[]>;
   /** Forgets what earlier builds made. Ids of the records removed. */

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { EngineError, errorMessage, isEngineError } from '../errors/index.ts';
-import { formatReference, parseReference, type Descriptor, type Digest } from '../spec/index.ts';
+import { digestHex, formatReference, parseReference, type Descriptor, type Digest } from '../spec/index.ts';
 import { unmountFlags } from '../sys/index.ts';
 import type {
   BuildAnswer,
@@ -256,6 +256,10 @@ export class LocalBuilder implements Builder {
     for (const [controller, running] of this.#running) {
       if (buildId !== '' && running.buildId === buildId) controller.abort();
     }
+  }
+
+  knows(step: Digest): boolean {
+    return this.#services.cache.has(digestHex(step));
   }
 
   async cacheUsage(): ReturnType<Builder['cacheUsage']> {

@@ -101,9 +101,14 @@ describe('type=local', () => {
     assert.deepEqual(found.cached, steps, found.stderr);
     assert.match(found.stderr, /importing cache manifest from local/);
     assert.equal(await toolOf(two, found.id), await toolOf(one, made.id));
-    // It is the engine's own from then on.
-    rmSync(directory, { recursive: true });
-    assert.deepEqual((await builds(two, [])).cached, steps);
+    // It is the engine's own from then on, which is not sent it again.
+    const blobs = readdirSync(join(directory, 'blobs/sha256')).map((name) =>
+      join(directory, 'blobs/sha256', name),
+    );
+    for (const blob of blobs) if (readFileSync(blob)[0] !== '{'.charCodeAt(0)) rmSync(blob);
+    const again = await build(two, ['--cache-from', `type=local,src=${directory}`]);
+    assert.deepEqual(again.cached, steps);
+    assert.doesNotMatch(again.stderr, /warning/i);
   });
 
   test('mode=min: what is in the image; another build under the same name takes its place', async () => {
@@ -301,9 +306,9 @@ describe('engine.builder.build()', () => {
   });
   after(() => engine?.close());
 
-  const request = async (more: LibraryBuildRequest): Promise<LibraryBuildRequest> => ({
+  const request = async (more: LibraryBuildRequest, text = dockerfile): Promise<LibraryBuildRequest> => ({
     context: (async function* () {
-      yield await contextOf({ Dockerfile: dockerfile });
+      yield await contextOf({ Dockerfile: text });
     })(),
     ...more,
   });
@@ -324,14 +329,19 @@ describe('engine.builder.build()', () => {
     mkdirSync(join(dest, 'blobs/sha256'), { recursive: true });
     writeFileSync(join(dest, 'mine'), '');
     const stop = new AbortController();
+    // Large enough that the end of the export is far when its beginning is told.
+    const large = `FROM ${baseImage}\nRUN head -c 60000000 /dev/urandom > /large\n`;
     const cancelled = engine.builder.build(
-      await request({
-        cacheTo: [{ type: 'local', dest, mode: 'max' }],
-        signal: stop.signal,
-        onStatus: ({ statuses = [] }) => {
-          if (statuses.some(({ id }) => id.startsWith('writing layer'))) stop.abort();
+      await request(
+        {
+          cacheTo: [{ type: 'local', dest, mode: 'max' }],
+          signal: stop.signal,
+          onStatus: ({ vertexes = [] }) => {
+            if (vertexes.some(({ name }) => name.startsWith('exporting cache'))) stop.abort();
+          },
         },
-      }),
+        large,
+      ),
     );
     await assert.rejects(cancelled, (error) => isKind(error, 'cancelled'));
     assert.deepEqual(readdirSync(dest, { recursive: true, encoding: 'utf8' }).toSorted(), [

@@ -1,5 +1,6 @@
 import { solveText, type Builder, type BuildQuestion, type BuildRequest } from '../../builder/index.ts';
 import { EngineError, errorMessage, isEngineError } from '../../errors/index.ts';
+import { isDigest } from '../../spec/index.ts';
 import {
   buildQuery,
   buildRequest,
@@ -29,6 +30,8 @@ const sessionBody = struct<SessionBody>('BuildSession', {
   Caches: list(string()),
 });
 
+const stepsBody = struct<{ Steps: string[] | null }>('BuildSteps', { Steps: list(string()) });
+
 /** Building: Docker's classic protocol, and ours with what that has no word for. The answer is a stream. */
 export function buildRoutes(builder: Builder): Route[] {
   const sessions = new BuildSessions();
@@ -45,6 +48,16 @@ export function buildRoutes(builder: Builder): Route[] {
         const { Agents, Caches } = body;
         const lent = { secrets: new Map(secrets), agents: Agents ?? [], caches: Caches ?? [] };
         exchange.json(200, { Ticket: sessions.open(lent) });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/coracle/build/steps',
+      operation: '(BuildSteps)',
+      body: stepsBody,
+      handle(exchange, _query, body) {
+        const steps = (body.Steps ?? []).filter(isDigest);
+        exchange.json(200, { Unknown: steps.filter((step) => !builder.knows(step)) });
       },
     }),
     route({

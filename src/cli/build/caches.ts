@@ -30,24 +30,28 @@ export interface Caches {
 }
 
 /** @param classic the engine knows names of images alone @throws {Error} with docker's texts */
-export function parseCaches(
+export async function parseCaches(
   cli: Cli,
   given: { from: readonly string[]; to: readonly string[] },
   classic: boolean,
-): Caches {
+): Promise<Caches> {
   const caches: Caches = { cachefrom: undefined, cacheto: undefined, sent: [], received: new Map() };
-  const from = given.from.flatMap(parseEntries).flatMap((entry) => {
-    if (entry.type !== 'local') return [entry];
+  const from: CacheEntry[] = [];
+  for (const entry of given.from.flatMap(parseEntries)) {
+    if (classic && entry.type !== 'registry') throw new Error(`unknown cache importer: ${entry.type}`);
+    if (entry.type !== 'local') {
+      from.push(entry);
+      continue;
+    }
     const { src = '', tag = 'latest' } = entry;
     if (src === '') throw new Error('local cache importer requires src');
     try {
-      caches.sent.push(readLayout(resolve(src), entry['digest'], tag));
+      caches.sent.push(await readLayout(cli, resolve(src), entry['digest'], tag));
+      from.push({ ...entry, src: `sent:${caches.sent.length - 1}` });
     } catch (error) {
       cli.err(`WARNING: local cache import at ${src} skipped due to err: ${(error as Error).message}\n`);
-      return [];
     }
-    return [{ ...entry, src: `sent:${caches.sent.length - 1}` }];
-  });
+  }
   const to = given.to.flatMap(parseEntries).map((entry) => {
     const { type, dest = '' } = entry;
     if (type !== 'local') return entry;
@@ -56,8 +60,6 @@ export function parseCaches(
     caches.received.set(name, resolve(dest));
     return { ...entry, dest: name };
   });
-  const foreign = from.find(({ type }) => type !== 'registry');
-  if (classic && foreign !== undefined) throw new Error(`unknown cache importer: ${foreign.type}`);
   if (from.length > 0) caches.cachefrom = JSON.stringify(classic ? from.map(({ ref }) => ref) : from);
   if (to.length > 0) caches.cacheto = JSON.stringify(to);
   return caches;
@@ -81,32 +83,70 @@ function parseEntries(text: string): CacheEntry[] {
 }
 
 interface Descriptor {
+  mediaType?: string;
   digest?: string;
   annotations?: Record<string, string>;
 }
 
-/** The files of a layout that belong to one cache; the engine looks whether they are what they should be. */
-function readLayout(directory: string, digest: string | undefined, tag: string): SentCache {
+/** The documents of a cache, as far as we look into them. */
+interface CacheManifest {
+  config?: Descriptor;
+  layers?: Descriptor[];
+  manifests?: Descriptor[];
+}
+
+interface CacheConfig {
+  layers?: { blob?: string; parent?: number }[];
+  records?: { digest?: string; layers?: { layer?: number }[] }[];
+}
+
+/** The files of a layout that the engine needs of one cache; it looks whether they are what they should be. */
+async function readLayout(
+  cli: Cli,
+  directory: string,
+  digest: string | undefined,
+  tag: string,
+): Promise<SentCache> {
   const index = join(directory, 'index.json');
   if (!existsSync(index)) throw new Error(`could not read ${index}: no such file or directory`);
-  const { manifests } = readJson(index) as { manifests?: Descriptor[] };
+  const { manifests } = readJson<CacheManifest>(index);
   const isTagged = ({ annotations }: Descriptor): boolean =>
     annotations?.['org.opencontainers.image.ref.name'] === tag;
   const top = digest ?? manifests?.find(isTagged)?.digest;
   if (top === undefined) throw new Error(`no digest found for tag ${tag}`);
-  const cache = readJson(join(directory, blobPath(top))) as {
-    config?: Descriptor;
-    layers?: Descriptor[];
-    manifests?: Descriptor[];
-  };
-  const named = [{ digest: top }, cache.config, ...(cache.layers ?? []), ...(cache.manifests ?? [])];
-  const paths = named.flatMap((blob) => (blob?.digest === undefined ? [] : [blobPath(blob.digest)]));
+  const cache = readJson<CacheManifest>(join(directory, blobPath(top)));
+  const named = [cache.config, ...(cache.layers ?? []), ...(cache.manifests ?? [])];
+  const config = named.find((blob) => blob?.mediaType === 'application/vnd.buildkit.cacheconfig.v0')?.digest;
+  const layers =
+    config === undefined
+      ? named.map((blob) => blob?.digest)
+      : [config, ...(await neededLayers(cli, readJson(join(directory, blobPath(config)))))];
+  const paths = [top, ...layers].flatMap((blob) => (blob === undefined ? [] : [blobPath(blob)]));
   return { directory, rules: ['*', '!index.json', ...paths.map((path) => `!${path}`)].join('\n') };
 }
 
-function readJson(path: string): object {
+/** Layers of the steps that the engine does not know by itself. */
+async function neededLayers(cli: Cli, { layers = [], records = [] }: CacheConfig): Promise<Set<string>> {
+  const client = await cli.client();
+  const { Unknown } = await client.post<{ Unknown: string[] }>('/coracle/build/steps', {
+    json: { Steps: records.flatMap(({ digest }) => digest ?? []) },
+  });
+  const unknown = new Set<string | undefined>(Unknown);
+  const needed = new Set<number>();
+  for (const { digest, layers: tops = [] } of records) {
+    if (!unknown.has(digest)) continue;
+    for (const { layer = -1 } of tops) {
+      for (let at = layer; layers[at] !== undefined && !needed.has(at); at = layers[at]?.parent ?? 0) {
+        needed.add(at);
+      }
+    }
+  }
+  return new Set([...needed].flatMap((at) => layers[at]?.blob ?? []));
+}
+
+function readJson<T extends object>(path: string): T {
   const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
-  if (typeof value === 'object' && value !== null) return value;
+  if (typeof value === 'object' && value !== null) return value as T;
   throw new Error(`could not read ${path}: it holds no object`);
 }
 

@@ -141,7 +141,11 @@ export const build: Command = {
     const classic = !(await isOurs(cli));
     const asked = { outputs, tags, platforms: platformsOf(cli, flags) };
     const sent = classic ? classicQuery(flags, asked) : ownQuery(flags, asked);
-    const caches = parseCaches(cli, { from: flags.list('cache-from'), to: flags.list('cache-to') }, classic);
+    const caches = await parseCaches(
+      cli,
+      { from: flags.list('cache-from'), to: flags.list('cache-to') },
+      classic,
+    );
     const source = await contextSource(
       cli,
       {
