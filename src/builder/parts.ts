@@ -48,6 +48,15 @@ export interface BuilderParts {
   syscall: Syscall;
   /** Makes a step's configuration with the same defaults as a container's. */
   buildSpec: (input: StepSpecInput) => { spec: RuntimeSpec };
+  /** The network of a running container, with the files that belong to it. @throws {EngineError} */
+  joinNetwork: (container: string) => StepNetwork;
+}
+
+export interface StepNetwork {
+  namespacePaths: { network?: string };
+  /** resolv.conf, hostname and hosts. */
+  mounts: RuntimeMount[];
+  hostname: string;
 }
 
 export interface BuilderOptions {

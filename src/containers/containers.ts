@@ -13,6 +13,7 @@ import type {
   RestartPolicy,
 } from '../spec/index.ts';
 import type { LogEntry, LogReadOptions } from '../logs/index.ts';
+import type { NetworkSetup } from './network-setup.ts';
 
 export type ContainerStatus =
   'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
@@ -168,6 +169,11 @@ export interface Containers {
   create(request: ContainerCreate): Promise<{ id: string; warnings: string[] }>;
   /** @throws {EngineError} `not-found` "No such container: x" */
   inspect(nameOrId: string): ContainerRecord;
+  /**
+   * The network of a running container, for another process to be in: with the files that belong to it.
+   * @throws {EngineError} `not-found`; `conflict` when it does not run
+   */
+  joinNetwork(nameOrId: string): NetworkSetup;
   /** Newest first. Without `all` only running ones (unless a filter or limit says otherwise, as in Docker). */
   list(options: { all: boolean; limit?: number; filters?: Filters }): ContainerRecord[];
   /** @throws {EngineError} `not-modified` when it runs already */

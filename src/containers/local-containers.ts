@@ -23,6 +23,7 @@ import { killContainer } from './kill.ts';
 import { removeLink } from './links.ts';
 import { listContainers } from './list.ts';
 import { LogRotation, containerLogs } from './logs.ts';
+import { joinNetwork, type NetworkSetup } from './network-setup.ts';
 import { pauseContainer, unpauseContainer } from './pause.ts';
 import { pruneContainers } from './prune.ts';
 import { removeContainer } from './remove.ts';
@@ -73,6 +74,10 @@ export class LocalContainers implements Containers {
 
   inspect(nameOrId: string): ContainerRecord {
     return this.#table.resolve(nameOrId).record;
+  }
+
+  joinNetwork(nameOrId: string): NetworkSetup {
+    return joinNetwork(this.#table, nameOrId);
   }
 
   list(options: { all: boolean; limit?: number; filters?: Filters }): ContainerRecord[] {

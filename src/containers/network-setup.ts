@@ -138,8 +138,11 @@ export function publishNetwork(
   table.parts.events.publish('network', action, networkId, { container: entry.id, name: network, type });
 }
 
-/** Another container's namespace, and its files and names with it. */
-function joinNetwork(table: ContainerTable, id: string): NetworkSetup {
+/**
+ * Another container's namespace, and its files and names with it.
+ * @throws {EngineError} `not-found`; `conflict` when it does not run
+ */
+export function joinNetwork(table: ContainerTable, id: string): NetworkSetup {
   const other = table.resolve(id);
   if (!other.running) {
     throw new EngineError('conflict', `cannot join network of a non running container: ${other.id}`);

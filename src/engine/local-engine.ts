@@ -254,6 +254,7 @@ async function compose(
       cgroups,
       syscall,
       buildSpec,
+      joinNetwork: (container) => containers.joinNetwork(container),
     },
     {
       dataRoot,

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { after, before, describe, test } from 'node:test';
-import { importBaseImage } from '../conformance/cli/run-case.ts';
+import { baseImage, importBaseImage } from '../conformance/cli/run-case.ts';
+import { runCli, type CliOutcome } from '../fixtures/build-cli.ts';
 import { buildThrough, contextOf, type BuildOutcome } from '../fixtures/build-case.ts';
 import { TestDaemon } from '../fixtures/daemon.ts';
 import { TestRegistry } from '../fixtures/registry.ts';
@@ -75,6 +76,21 @@ RUN --network=none cat /proc/net/dev | grep -c : ; grep -c outer.test /etc/hosts
     const wrong = await build('FROM BASE\nRUN true\n', { isolation: 'hyperv' });
     assert.equal(wrong.status, 400);
     assert.equal(wrong.error, 'Unsupported isolation: "hyperv"');
+  });
+
+  test("runs steps in a container's network", async () => {
+    const run = ['run', '-d', '--name', 'doors-network', '--hostname', 'joined', baseImage, 'sleep', '1000'];
+    const cli = (words: readonly string[]): Promise<CliOutcome> => runCli(daemon.host, words);
+    assert.equal((await cli(run)).exitCode, 0);
+    const mode = { networkmode: 'container:doors-network', nocache: 1 };
+    const { output, error } = await build('FROM BASE\nRUN hostname; hostname -i\n', mode);
+    assert.equal(error, undefined, output);
+    const format = '{{.NetworkSettings.Networks.bridge.IPAddress}}';
+    const { stdout } = await cli(['inspect', '-f', format, 'doors-network']);
+    assert.ok(output.includes(`\njoined\n${stdout.toString()}`), output);
+    await cli(['rm', '-f', 'doors-network']);
+    const gone = await build('FROM BASE\nRUN hostname\n', mode);
+    assert.match(gone.error ?? '', /No such container: doors-network/);
   });
 
   test('refuses what it does not do', async () => {

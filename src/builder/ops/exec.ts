@@ -1,12 +1,11 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname as hostHostname } from 'node:os';
-import { EngineError } from '../../errors/index.ts';
 import { buildHostname, buildHosts, buildResolvConf, readHostResolvConf } from '../../network/index.ts';
 import type { ChainId, ImageConfig, RuntimeMount } from '../../spec/index.ts';
 import { containerCgroupsPath } from '../../sys/index.ts';
 import type { BuildLimits } from '../builder.ts';
 import type { RunDevice } from '../dockerfile/instructions/instruction.ts';
-import type { BuilderOptions, BuilderParts } from '../parts.ts';
+import type { BuilderOptions, BuilderParts, StepNetwork } from '../parts.ts';
 import { findDevices } from './cdi-devices.ts';
 import { removeStubs, stubsFor } from './mount-stubs.ts';
 import { StepMounts } from './step-mounts.ts';
@@ -142,11 +141,11 @@ function prepareNetwork(
   parts: BuilderParts,
   step: ExecStep,
   directory: string,
-): { mode: string; namespacePaths: { network?: string }; mounts: RuntimeMount[]; hostname: string } {
+): StepNetwork & { mode: string } {
   const { networks } = parts;
   const mode = ['', 'default'].includes(step.networkMode) ? 'bridge' : step.networkMode;
   if (mode.startsWith('container:')) {
-    throw new EngineError('not-implemented', 'building in the network of a container is not supported yet');
+    return { mode, ...parts.joinNetwork(mode.slice('container:'.length)) };
   }
   const isHost = mode === 'host';
   const hostname = isHost ? hostHostname() : step.id.slice(0, 12);
