@@ -258,7 +258,7 @@ RUN mkdir -p /lib64 && touch /lib64/none
 RUN --mount=type=ssh --mount=from=host,source=lib,target=/lib --mount=from=host,source=lib64,target=/lib64 \\
     --mount=from=host,source=usr/bin,target=/tools test "$SSH_AUTH_SOCK" = /run/buildkit/ssh_agent.0 && \\
     /tools/ssh-add -l && /tools/ssh-add -l | wc -l
-RUN --mount=type=ssh,id=other test -z "$SSH_AUTH_SOCK"
+RUN --mount=type=ssh,id=other test "$SSH_AUTH_SOCK" = /run/buildkit/ssh_agent.0 && ! test -e "$SSH_AUTH_SOCK"
 `;
         const words = [
           'build',

@@ -15,6 +15,8 @@ const MAX_BYTES = 256 * 1024;
 export class ReusingWriter implements TarHandler {
   readonly #writer: TreeWriter;
   readonly #find: (path: string, header: TarHeader) => KnownFile | undefined;
+  /** Regular files so far. */
+  files = 0;
   /** A member was another name for one before it. */
   hasHardLinks = false;
   #held: { header: TarHeader; known: KnownFile; chunks: Buffer[] } | undefined;
@@ -28,6 +30,7 @@ export class ReusingWriter implements TarHandler {
   entry(header: TarHeader): void {
     const { type, sizeBytes, sparse, xattrs } = header;
     if (type === 'hardlink') this.hasHardLinks = true;
+    if (type === 'file') this.files += 1;
     const isPlain = type === 'file' && sizeBytes <= MAX_BYTES && sparse === null && xattrs === null;
     const known = isPlain ? this.#find(cleanMemberPath(header.path), header) : undefined;
     if (known === undefined) this.#writer.entry(header);

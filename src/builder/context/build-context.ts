@@ -80,6 +80,7 @@ export async function receiveContext(
   let commit: string | undefined;
   if (remote === '' || options.hasParts) {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
+    files.isWhole = true;
     lone = await unpackContext(body ?? nothing(), directory, { ...options, files });
     if (options.hasParts) takeParts(directory, sentDirectory);
   }
@@ -121,6 +122,7 @@ async function fetchContext(
     return { lone: undefined, commit };
   }
   mkdirSync(directory, { recursive: true, mode: 0o755 });
+  options.files.isWhole = true;
   const lone = await unpackContext(await fetchRemote(remote, signal), directory, options);
   return { lone, commit: undefined };
 }
@@ -176,6 +178,7 @@ export async function unpackContext(
     parser.finish();
     writer.finish();
     files.hasHardLinks ||= reusing.hasHardLinks;
+    files.isWhole &&= reusing.files === digests.size;
     for (const [path, digest] of digests) files.digests.set(`${directory}/${path}`, digest);
     return undefined;
   } catch (error) {

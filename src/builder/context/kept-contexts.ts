@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import type { KnownFile, TarHeader } from '../../archive/index.ts';
 import { SourceFiles } from './source-files.ts';
 
@@ -46,11 +46,19 @@ export class KeptContexts {
     return new SourceFiles(this.#places);
   }
 
-  /** Takes a context over whose build has ended, or leaves it when there is nothing to gain. */
+  /**
+   * Takes a context over whose build has ended, or leaves it when there is nothing to gain. Only those of its files are kept that
+   * are in a layer: the others take space, and may be what was to be nowhere.
+   */
   keep(context: string, files: SourceFiles): void {
-    const count = files.digests.size;
+    const count = files.linked.size;
     const isOld = files.places !== this.#places;
-    if (isOld || files.hasHardLinks || count < MIN_FILES || count > MAX_FILES) return;
+    if (isOld || files.hasHardLinks || !files.isWhole || count < MIN_FILES || count > MAX_FILES) return;
+    for (const path of files.digests.keys()) {
+      if (files.linked.has(path)) continue;
+      files.digests.delete(path);
+      if (path.startsWith(`${context}/`)) rmSync(path, { force: true });
+    }
     this.#count += 1;
     const directory = `${this.#directory}/kept-${this.#count}`;
     mkdirSync(directory, { mode: 0o700 });

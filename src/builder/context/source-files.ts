@@ -9,6 +9,10 @@ export class SourceFiles {
    * would have two names of one file where there were two files.
    */
   readonly places: Map<number, string>;
+  /** Files of contexts that layers have too, by absolute path. */
+  readonly linked = new Set<string>();
+  /** The context came as an archive, and the digests of all regular files in it are known. */
+  isWhole = false;
 
   constructor(places: Map<number, string>) {
     this.places = places;

@@ -138,8 +138,7 @@ function exposedPorts(spec: string): string[] {
   const range = ports.split(':').at(-1) ?? '';
   const [, first = '', last = first] = /^(\d+)(?:-(\d+))?$/.exec(range) ?? [];
   const [from, to] = [Number(first), Number(last)];
-  if (first === '' || to > 65535) throw invalid(`Invalid containerPort: ${range}`);
-  if (from > to) throw invalid(`Invalid range specified for the Port: ${range}`);
+  if (first === '' || to > 65535 || from > to) throw invalid(`Invalid containerPort: ${range}`);
   return Array.from({ length: to - from + 1 }, (_, index) => `${from + index}/${protocol}`);
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../../archive/index.ts';
 import { EngineError } from '../../errors/index.ts';
 import type { Syscall } from '../../sys/index.ts';
+import type { SourceFiles } from '../context/source-files.ts';
 import { realPathIn } from './real-path.ts';
 import { walkSource, type CopySource } from './copy-sources.ts';
 
@@ -26,7 +27,7 @@ export class TreeCopier {
   readonly #signal: AbortSignal;
   readonly #chmod: ((mode: number, isDirectory: boolean) => number) | undefined;
   readonly #root: string;
-  readonly #linkable: Map<number, string> | undefined;
+  readonly #linkable: SourceFiles | undefined;
   readonly #hasHardLinks: boolean;
   /** Directories that are what their path says, without links above them. */
   readonly #real = new Set<string>();
@@ -49,7 +50,7 @@ export class TreeCopier {
      * The sources are ours, as they must become, and nobody writes to them: their files may be linked instead of copied, each
      * to one name; see SourceFiles.places.
      */
-    linkable?: Map<number, string>;
+    linkable?: SourceFiles;
     /** Two names among the sources may be one file; else a file has other names elsewhere alone. */
     hasHardLinks?: boolean;
     syscall: Syscall;
@@ -193,8 +194,8 @@ export class TreeCopier {
 
   /** @returns false when it has to be copied */
   #link(path: string, name: string, { ino }: Stats): boolean {
-    const places = this.#linkable;
-    if (places === undefined || (places.get(ino) ?? name) !== name) return false;
+    const files = this.#linkable;
+    if (files === undefined || (files.places.get(ino) ?? name) !== name) return false;
     const parent = parentOf(name);
     if (!this.#real.has(parent)) {
       if (realPathIn(this.#root, parent) !== parent) return false;
@@ -202,7 +203,8 @@ export class TreeCopier {
     }
     try {
       linkSync(toHostPath(path), toHostPath(`${this.#root}/${name}`));
-      places.set(ino, name);
+      files.places.set(ino, name);
+      files.linked.add(path);
       return true;
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;

@@ -120,7 +120,7 @@ async function copy(
       owner: chown === '' ? fallback : resolveOwner(syscall, view, chown),
       chmod,
       ...(!keepsOwners && chown === '' && chmod === undefined && 'lowerDirectories' in layer
-        ? { linkable: session.files.places }
+        ? { linkable: session.files }
         : {}),
       hasHardLinks: keepsOwners || session.files.hasHardLinks,
       syscall,

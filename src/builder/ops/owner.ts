@@ -15,7 +15,7 @@ export interface FileOwner {
 export function resolveOwner(syscall: Syscall, root: string, text: string): FileOwner {
   const [user = '', group, more] = text.split(':');
   if (user === '' || more !== undefined) {
-    throw new EngineError('invalid-parameter', `invalid chown string format: ${text}`);
+    throw unknown(`invalid chown string format: ${text}`);
   }
   let uid: number;
   let ownGid: number;

@@ -106,13 +106,14 @@ export class StepMounts {
       }
       if (mount.kind === 'ssh') {
         const agent = this.#sources.ssh.get(mount.id);
+        const target = mount.target || `/run/buildkit/ssh_agent.${agents}`;
+        // As BuildKit has it, also when there is no agent.
+        if (agents === 0) environment.push(`SSH_AUTH_SOCK=${target}`);
+        agents += 1;
         if (agent === undefined) {
           if (mount.required) throw noAgent(mount.id);
           continue;
         }
-        const target = mount.target || `/run/buildkit/ssh_agent.${agents}`;
-        if (agents === 0) environment.push(`SSH_AUTH_SOCK=${target}`);
-        agents += 1;
         const socket = await AgentSocket.listen(place, agent, mount);
         this.#undo.push(() => socket.close());
         mounts.push(bind(this.#destination(target), place, true));

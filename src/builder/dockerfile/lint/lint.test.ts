@@ -8,7 +8,12 @@ import { rules } from './rules.ts';
 /** Names and lines of what is found, as `Name 3`; `details` adds the messages. */
 function lint(
   text: string,
-  options: { ignore?: string; env?: Record<string, string>; details?: boolean } = {},
+  options: {
+    ignore?: string;
+    env?: Record<string, string>;
+    foreignBase?: { name: string; expected: string; actual: string };
+    details?: boolean;
+  } = {},
 ): string[] {
   const file = readDockerfile(text);
   const platformArgs = new Map([
@@ -30,6 +35,7 @@ function lint(
         escape: file.escape,
         variables: ends.get(based)?.variables ?? new Map(Object.entries({ PATH: '/bin', ...options.env })),
         hasShell: ends.get(based)?.hasShell ?? false,
+        ...(options.foreignBase === undefined ? {} : { foreignBase: options.foreignBase }),
         given: new Map([...platformArgs, ...metaArgs]),
         ignored: new IgnoreRules(parseIgnoreFile(options.ignore ?? '')),
         ended: (variables, hasShell) => ends.set(index, { variables, hasShell }),
@@ -140,6 +146,18 @@ test('lintDockerfile() finds sources that .dockerignore excludes', () => {
     'CopyIgnoredFile 3 Attempting to Add file "dir/file" that is excluded by .dockerignore',
   ]);
   assert.deepEqual(lint(text, { ignore: '*\n!kept\n' }), []);
+});
+
+test('lintDockerfile() finds base images of another platform', () => {
+  const foreignBase = { name: 'a', expected: 'linux/amd64', actual: 'linux/arm64' };
+  assert.deepEqual(lint('# line\nFROM a\n', { foreignBase }), ['InvalidBaseImagePlatform 2']);
+});
+
+test('every rule is broken by a file here', () => {
+  const broken = new Set(table.flatMap(([, , found]) => found.map((line) => line.split(' ')[0])));
+  const elsewhere = ['CopyIgnoredFile', 'InvalidBaseImagePlatform'];
+  const names = Object.values(rules).map(({ name }) => name);
+  assert.deepEqual(names.filter((name) => !broken.has(name)).toSorted(), elsewhere);
 });
 
 test('lintDockerfile() words its messages as BuildKit', () => {
