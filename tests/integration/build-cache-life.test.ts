@@ -178,7 +178,9 @@ describe('`builder.gc` of daemon.json', () => {
     await daemon.start(['--config-file', file]);
     const earlier = await records();
     await build('RUN true\n');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // The engine ends what it has begun.
+    await daemon.stop();
+    await daemon.start();
     const left = new Set((await records()).map(({ ID }) => ID));
     return earlier.flatMap(({ ID, Description }) => (left.has(ID) ? [] : [wordOf(Description)])).toSorted();
   }
