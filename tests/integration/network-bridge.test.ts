@@ -340,6 +340,51 @@ function insideTests(directory: string): void {
     assert.deepEqual(bridges(), []);
   });
 
+  test('starts wait for no process and no turn of the event loop, ports and names included', async () => {
+    let processes = 0;
+    const spawner: BridgeNetworksOptions['spawner'] = {
+      run: (options) => {
+        processes++;
+        return common.spawner.run(options);
+      },
+    };
+    const networks = engine(memoryRecords(), { spawner });
+    await networks.open();
+    await networks.create({
+      name: 'app',
+      driver: 'bridge',
+      internal: false,
+      attachable: false,
+      ipam: null,
+      options: {},
+      labels: {},
+    });
+    const before = processes;
+    const ids = Array.from({ length: 32 }, (_, number) => `many${number}`);
+    const ports = ids.map((id, number) => {
+      networks.createSandbox(id);
+      networks.attach({ containerId: id, containerName: id, network: 'app', settings: {} });
+      const bindings = { '80/tcp': [{ HostIp: '', HostPort: String(7000 + number) }] };
+      const published = networks.publish(id, { bindings, exposed: null, publishAll: false });
+      networks.answerNames(id, { servers: [] });
+      return published['80/tcp']?.[0]?.HostPort;
+    });
+    assert.equal(processes, before);
+    assert.deepEqual(
+      ports,
+      ids.map((_, number) => String(7000 + number)),
+    );
+    const table = spawnSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }).stdout;
+    for (const port of ports) assert.match(table, new RegExp(`tcp \\. ${port} : `));
+    const inside = netlink.inNamespace(networks.sandbox('many31')?.path ?? '', (own) =>
+      own.firewallTableExists('coracle_dns', 'ip'),
+    );
+    assert.ok(inside);
+    for (const id of ids) networks.removeSandbox(id);
+    await networks.remove('app');
+    await networks.close();
+  });
+
   test('createSandbox() takes namespaces made ahead, which close() and sweep() remove', async () => {
     const records = memoryRecords();
     const execRoot = join(directory, 'ahead');
