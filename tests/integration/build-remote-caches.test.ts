@@ -212,6 +212,10 @@ describe('type=registry', () => {
     const found = await builds(two, ['--cache-from', `type=registry,ref=${name}`], changed, env);
     assert.deepEqual(found.cached, ['[2/3]'], found.stderr);
     assert.equal(registry.count('GET', /blobs/), 2, 'the configuration and one layer');
+    // Where it is here, the registry is not asked.
+    registry.seen.length = 0;
+    await builds(one, ['--cache-from', name], text, env);
+    assert.deepEqual(registry.seen, []);
   });
 
   test('what fails is an error of the build, unless it is not to be one', async () => {

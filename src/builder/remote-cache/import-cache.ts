@@ -27,8 +27,8 @@ export interface ImportedStep {
 }
 
 /**
- * Looks what a cache knows, by key; layers are fetched when a step needs them. An image that is here counts before one of its
- * name in the registry.
+ * Looks what a cache knows, by key; layers are fetched when a step needs them. An image that is here counts instead of what has
+ * its name in the registry, unless newer ones are to be looked for.
  * @param platform of the image, where there are several
  */
 export async function importCache(
@@ -38,9 +38,9 @@ export async function importCache(
 ): Promise<ReadonlyMap<string, ImportedStep>> {
   const { images } = session.services.parts;
   const name = placeName(from.place);
-  if (from.place.kind === 'registry' && images.has(name, platform)) {
-    const steps = imageSteps(session, images.get(name, platform), from.name);
-    if (steps.size > 0) return steps;
+  const isHere = from.place.kind === 'registry' && images.has(name, platform);
+  if (isHere && session.request.pull !== true) {
+    return imageSteps(session, images.get(name, platform), from.name);
   }
   const source = sourceOf(session, from);
   const { signal } = session;
