@@ -1,4 +1,5 @@
 export { pathBytes, type SparseSegment, type TarEntryType, type TarHeader } from './tar/header.ts';
+export { plainHeader } from './tar/plain-header.ts';
 export { TarParser, type TarHandler } from './tar/parser.ts';
 export { readTar, type TarEntry } from './tar/reader.ts';
 export { mapTar, memberAgain } from './tar/map-tar.ts';

@@ -3,6 +3,7 @@ import {
   TreeWriter,
   ownedLocation,
   parentOf,
+  plainHeader,
   toHostPath,
   type IgnoreRules,
   type Owner,
@@ -244,25 +245,6 @@ export class TreeCopier {
   }
 
   #header(path: string, rest: Partial<TarHeader>): TarHeader {
-    return {
-      path,
-      type: 'file',
-      typeFlag: '0',
-      mode: 0o644,
-      uid: 0,
-      gid: 0,
-      sizeBytes: 0,
-      mtimeSeconds: Math.floor(Date.now() / 1000),
-      mtimeNanos: 0,
-      linkPath: '',
-      userName: '',
-      groupName: '',
-      deviceMajor: 0,
-      deviceMinor: 0,
-      xattrs: null,
-      sparse: null,
-      ...rest,
-      ...this.#owner,
-    };
+    return plainHeader({ path, ...rest, ...this.#owner });
   }
 }
