@@ -18,9 +18,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { image, startEngines, type BenchEngine } from './engines.ts';
-import { compare, table, timeCommand, type Row } from './measure.ts';
+import { compare, measureRows, timeCommand, type Row } from './measure.ts';
 
-const only = process.argv.slice(2);
 const oldClient = '/usr/bin/docker';
 // When a row and the clean-up both fail, both are told.
 await using cleanUp = new AsyncDisposableStack();
@@ -28,7 +27,6 @@ const directory = mkdtempSync(join(tmpdir(), 'bench-builds-'));
 cleanUp.defer(() => rmSync(directory, { recursive: true, force: true }));
 const engines = withBuildKit(await startEngines());
 for (const engine of engines) cleanUp.defer(() => engine.dispose());
-const rows: Row[] = [];
 let changes = 0;
 
 const steps = Array.from({ length: 12 }, (_, index) => `RUN echo ${index} > /f${index}\n`).join('');
@@ -125,18 +123,4 @@ function build(engine: BenchEngine, context: string, flags: readonly string[] = 
   return timeCommand(engine, ['build', '-q', '-t', 'bench:built', ...flags, context]);
 }
 
-try {
-  for (const [name, bench] of Object.entries(benches)) {
-    if (only.length > 0 && !only.includes(name)) continue;
-    const row = await bench();
-    rows.push(row);
-    console.error(JSON.stringify(row));
-  }
-} finally {
-  console.log(
-    table(
-      rows,
-      engines.map((engine) => engine.name),
-    ),
-  );
-}
+await measureRows(benches, engines);

@@ -4,13 +4,11 @@
  */
 import { spawnSync } from 'node:child_process';
 import { image, memoryMiB, startEngines, childrenOf, type BenchEngine } from './engines.ts';
-import { compare, median, table, timeCommand, timeProcess, type Row } from './measure.ts';
+import { compare, measureRows, median, timeCommand, timeProcess, type Row } from './measure.ts';
 import { apiExecs, apiLives, apiParallelLives, crunRuns } from './api-life.ts';
 
-const only = process.argv.slice(2);
 const engines = await startEngines();
 const withSocket = engines.filter((engine) => engine.socket !== undefined);
-const rows: Row[] = [];
 const megabytes100 = 100 * 1024 * 1024;
 
 const benches: Record<string, () => Promise<Row>> = {
@@ -159,18 +157,7 @@ function removeAll(engine: BenchEngine): void {
 }
 
 try {
-  for (const [name, bench] of Object.entries(benches)) {
-    if (only.length > 0 && !only.includes(name)) continue;
-    const row = await bench();
-    rows.push(row);
-    console.error(JSON.stringify(row));
-  }
+  await measureRows(benches, engines);
 } finally {
-  console.log(
-    table(
-      rows,
-      engines.map((engine) => engine.name),
-    ),
-  );
   for (const engine of engines) await engine.dispose();
 }

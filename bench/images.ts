@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { DockerRegistry } from '../tests/fixtures/docker-registry.ts';
 import { image as busybox, startEngines, type BenchEngine } from './engines.ts';
 import { imageArchives, writeSmallFiles } from './image-archives.ts';
-import { compare, table, timeCommand, type Row, type Steps } from './measure.ts';
+import { compare, printTable, timeCommand, type Row, type Steps } from './measure.ts';
 
 const only = process.argv.slice(2);
 // Beside the engines' own roots, so that nothing is copied to another file system.
@@ -29,12 +29,7 @@ try {
   await images('Debian, ten layers', archives.layered, 'bench-debian:10');
   await containers(archives.debian, 'bench-debian:1');
 } finally {
-  console.log(
-    table(
-      rows,
-      engines.map((engine) => engine.name),
-    ),
-  );
+  printTable(rows, engines);
   for (const engine of engines) await engine.dispose();
   rmSync(directory, { recursive: true, force: true });
 }

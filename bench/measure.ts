@@ -115,8 +115,35 @@ function statFields(pid: string | number): string[] {
   }
 }
 
+/**
+ * Measures the rows that the command line names, or all, telling each as soon as it is there; then prints the table, also
+ * of what was measured until something failed.
+ */
+export async function measureRows(
+  benches: Readonly<Record<string, () => Promise<Row>>>,
+  engines: readonly BenchEngine[],
+): Promise<void> {
+  const only = process.argv.slice(2);
+  const rows: Row[] = [];
+  try {
+    for (const [name, bench] of Object.entries(benches)) {
+      if (only.length > 0 && !only.includes(name)) continue;
+      const row = await bench();
+      rows.push(row);
+      console.error(JSON.stringify(row));
+    }
+  } finally {
+    printTable(rows, engines);
+  }
+}
+
+export function printTable(rows: readonly Row[], engines: readonly BenchEngine[]): void {
+  const names = engines.map(({ name }) => name);
+  console.log(table(rows, names));
+}
+
 /** A Markdown table with the ratio of each peer to the first engine. */
-export function table(rows: readonly Row[], names: readonly string[]): string {
+function table(rows: readonly Row[], names: readonly string[]): string {
   const [first = '', ...peers] = names;
   const header = ['', first, ...peers.flatMap((peer) => [peer, `${first}/${peer}`])];
   const lines = [header.join(' | '), header.map(() => '---').join(' | ')];

@@ -6,13 +6,11 @@
 import { spawnSync } from 'node:child_process';
 import { image, startEngines, type BenchEngine } from './engines.ts';
 import { NameClient } from './names.ts';
-import { compare, table, timeCommand, type Row } from './measure.ts';
+import { compare, measureRows, timeCommand, type Row } from './measure.ts';
 import { hasIperf, throughputRatio } from './throughput.ts';
 
-const only = process.argv.slice(2);
 const all = await startEngines();
 const engines = all.filter(({ socket }) => socket !== undefined);
-const rows: Row[] = [];
 /** Engines measured side by side must not want the same port of the host. */
 const firstPort = (engine: BenchEngine): number => 21_000 + engines.indexOf(engine) * 6_000;
 
@@ -114,17 +112,8 @@ const benches: Record<string, () => Promise<Row>> = {
 
 try {
   everywhere('network', 'create', 'bench');
-  for (const [name, bench] of Object.entries(benches)) {
-    if (only.length > 0 && !only.includes(name)) continue;
-    rows.push(await bench());
-  }
+  await measureRows(benches, engines);
   everywhere('network', 'rm', 'bench');
-  console.log(
-    table(
-      rows,
-      engines.map(({ name }) => name),
-    ),
-  );
 } finally {
   for (const engine of all) await engine.dispose();
 }
