@@ -60,6 +60,17 @@ test('LayerStore drops a layer that was not on disk when the machine went down',
   assert.deepEqual(after.chain(two), [two, one]);
 });
 
+test('LayerStore makes a layer anew whose own record was lost when the machine went down', async () => {
+  const fill = async (files: string): Promise<void> => writeFileSync(join(files, 'x'), 'x');
+  await open().create(one, null, fill);
+  writeFileSync(metaPath(one), '');
+  const after = open();
+  assert.ok(!after.has(one));
+  await after.create(one, null, fill);
+  assert.equal(readFileSync(join(after.files(one), 'x'), 'utf8'), 'x');
+  assert.ok(open().has(one));
+});
+
 test('LayerStore passes over what is no layer, and sweep() removes it', async () => {
   const store = open();
   await store.create(one, null, async () => {});

@@ -45,11 +45,15 @@ export class LayerStore {
     this.#trash = trash;
     mkdirSync(directory, { recursive: true, mode: 0o711 });
     for (const name of readdirSync(directory)) {
-      const meta = name.startsWith(HALF_MADE) ? undefined : readMeta(`${directory}/${name}/meta.json`);
-      if (meta === undefined || name !== directoryName(meta.chainId)) continue;
-      // Written before a reset or power cut, and never synced: it must be unpacked again.
-      if (meta.unsyncedBoot !== null && meta.unsyncedBoot !== this.#bootId)
-        this.#trash.discard(`${directory}/${name}`);
+      if (name.startsWith(HALF_MADE)) continue;
+      const meta = readMeta(`${directory}/${name}/meta.json`);
+      // Written before a reset or power cut, and never synced: it must be unpacked again, and what it says of itself may
+      // have been lost, too.
+      const isLost =
+        meta === undefined ||
+        name !== directoryName(meta.chainId) ||
+        (meta.unsyncedBoot !== null && meta.unsyncedBoot !== this.#bootId);
+      if (isLost) this.#trash.discard(`${directory}/${name}`);
       else this.#layers.set(meta.chainId, meta);
     }
     if (this.#unsynced().length > 0) this.#syncSoon();
