@@ -41,6 +41,7 @@ export function recordingSyscall(results: Results = {}): RecordingSyscall {
     lsetxattr: done,
     lgetxattr: () => undefined,
     llistxattr: () => [],
+    flistxattr: () => [],
     openInRoot: refuse('openat2'),
     statfs: () => ({ type: 0xef53, blockSize: 4096, blocks: 1_000_000n, bavail: 500_000n }),
     tryLock: () => true,

@@ -37,6 +37,8 @@ export interface Syscall {
   /** Undefined when the attribute is not there. */
   lgetxattr(path: string, name: string): Buffer | undefined;
   llistxattr(path: string): string[];
+  /** The same for an open file, which spares looking up its name. */
+  flistxattr(fd: number): string[];
   /** openat2(2) below `root` with RESOLVE_IN_ROOT: links and `..` cannot leave it. Returns a descriptor (CLOEXEC). */
   openInRoot(root: string, path: string, flags: number, mode?: number): number;
   statfs(path: string): { type: number; blockSize: number; blocks: bigint; bavail: bigint };

@@ -20,8 +20,17 @@ export function memberType(stat: Stats): TarMember['type'] | undefined {
   return stat.isFIFO() ? 'fifo' : undefined;
 }
 
-/** The header of a file as it lies there; times in whole seconds, as Docker writes them. */
-export function memberOf(syscall: Syscall, path: string, name: string, stat: Stats): TarMember | undefined {
+/**
+ * The header of a file as it lies there; times in whole seconds, as Docker writes them.
+ * @param fd of the file, when it is open
+ */
+export function memberOf(
+  syscall: Syscall,
+  path: string,
+  name: string,
+  stat: Stats,
+  fd?: number,
+): TarMember | undefined {
   const type = memberType(stat);
   if (type === undefined) return undefined;
   const device = type === 'char-device' || type === 'block-device';
@@ -36,7 +45,7 @@ export function memberOf(syscall: Syscall, path: string, name: string, stat: Sta
     linkPath: type === 'symlink' ? readLink(path) : '',
     deviceMajor: device ? major(stat.rdev) : 0,
     deviceMinor: device ? minor(stat.rdev) : 0,
-    xattrs: readXattrs(syscall, path),
+    xattrs: readXattrs(syscall, path, fd),
   };
 }
 
@@ -45,11 +54,11 @@ function readLink(path: string): string {
   return decodeName(target, 0, target.length);
 }
 
-function readXattrs(syscall: Syscall, path: string): Map<string, Buffer> | null {
+function readXattrs(syscall: Syscall, path: string, fd: number | undefined): Map<string, Buffer> | null {
   let xattrs: Map<string, Buffer> | null = null;
   // The system calls take text.
   if (!path.isWellFormed()) return null;
-  for (const name of syscall.llistxattr(path)) {
+  for (const name of fd === undefined ? syscall.llistxattr(path) : syscall.flistxattr(fd)) {
     if (!portable.test(name)) continue;
     const value = syscall.lgetxattr(path, name);
     if (value === undefined) continue;

@@ -160,7 +160,7 @@ export class TreePacker {
     let isLarge = false;
     try {
       const stat = fstatSync(fd);
-      const member = stat.isFile() ? memberOf(this.#syscall, path, name, stat) : undefined;
+      const member = stat.isFile() ? memberOf(this.#syscall, path, name, stat, fd) : undefined;
       if (member === undefined) return undefined;
       if (stat.nlink > 1) {
         const inode = `${stat.dev}:${stat.ino}`;

@@ -176,7 +176,8 @@ interface UstarFields {
 }
 
 function ustarBlock(fields: UstarFields): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES);
+  // From the pool: an allocation of its own costs more than the header.
+  const block = Buffer.allocUnsafe(BLOCK_BYTES).fill(0);
   fields.name.copy(block, 0, 0, 100);
   octal(block, 100, 7, fields.mode);
   octal(block, 108, 7, fields.uid);
@@ -193,14 +194,18 @@ function ustarBlock(fields: UstarFields): Buffer {
   octal(block, 337, 7, fields.minor);
   fields.prefix.copy(block, 345, 0, 155);
   let sum = 0;
-  for (const byte of block) sum += byte;
+  for (let at = 0; at < BLOCK_BYTES; at += 1) sum += block[at] ?? 0;
   octal(block, 148, 6, sum);
   block[154] = 0;
   return block;
 }
 
 function octal(block: Buffer, at: number, digits: number, value: number): void {
-  block.write(value.toString(8).padStart(digits, '0'), at, 'latin1');
+  let rest = value;
+  for (let place = at + digits - 1; place >= at; place -= 1) {
+    block[place] = 0x30 + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
 }
 
 function nameField(name: string, key: string, records: Buffer[]): Buffer {
@@ -211,7 +216,10 @@ function nameField(name: string, key: string, records: Buffer[]): Buffer {
 }
 
 function isAscii(bytes: Buffer): boolean {
-  for (const byte of bytes) if (byte >= 0x80 || byte === 0) return false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte >= 0x80 || byte === 0) return false;
+  }
   return true;
 }
 

@@ -63,6 +63,9 @@ const lgetxattr = libc<(path: string, name: string, value: Buffer | null, size: 
 const llistxattr = libc<(path: string, list: Buffer | null, size: number) => number>(
   'long llistxattr(const char *path, void *list, size_t size)',
 );
+const flistxattr = libc<(fd: number, list: Buffer | null, size: number) => number>(
+  'long flistxattr(int fd, void *list, size_t size)',
+);
 const openat2 = libc<(number: number, at: number, path: string, how: Buffer, size: number) => number>(
   'long syscall(long number, long at, const char *path, void *how, unsigned long size)',
 );
@@ -81,6 +84,11 @@ const ioctl = libc<(fd: number, request: number, argument: Buffer) => number>(
 const getrlimit = libc<(resource: number, limit: Buffer) => number>(
   'int getrlimit(int resource, void *limit)',
 );
+
+/** A list of C strings. */
+function names(list: Buffer | undefined): string[] {
+  return list === undefined || list.length === 0 ? [] : list.toString('utf8', 0, list.length - 1).split('\0');
+}
 
 /** The kernel itself, through the C library. */
 export class LinuxSyscall implements Syscall {
@@ -179,10 +187,11 @@ export class LinuxSyscall implements Syscall {
 
   llistxattr(path: string): string[] {
     cString(path, 'llistxattr');
-    const list = this.#sized('llistxattr', path, (buffer, size) => llistxattr(path, buffer, size));
-    return list === undefined || list.length === 0
-      ? []
-      : list.toString('utf8', 0, list.length - 1).split('\0');
+    return names(this.#sized('llistxattr', path, (buffer, size) => llistxattr(path, buffer, size)));
+  }
+
+  flistxattr(fd: number): string[] {
+    return names(this.#sized('flistxattr', String(fd), (buffer, size) => flistxattr(fd, buffer, size)));
   }
 
   /** Calls with a buffer, and again with a larger one while the kernel says that it is too small. */
