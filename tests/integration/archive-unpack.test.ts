@@ -2,93 +2,55 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
-  appendFileSync,
   existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   readdirSync,
   readlinkSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
   type BigIntStats,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import {
-  Growth,
-  LayerUnpacker,
   packTree,
   readNames,
   toHostPath,
   unpackLayer,
-  writeTar,
   type TarSource,
   type UnpackRequest,
 } from '../../src/archive/index.ts';
 import { isKind } from '../../src/errors/index.ts';
 import { digestOf } from '../../src/spec/index.ts';
 import { linuxSyscall } from '../../src/sys/index.ts';
+import { directory, file, hardlink, link } from '../fixtures/tar-members.ts';
+import { UnpackPlace } from '../fixtures/unpack-place.ts';
 
 const syscall = linuxSyscall();
-let directory = '';
-let outside = '';
-let count = 0;
+const place = new UnpackPlace();
+const outside = join(place.path, 'outside');
 
 before(() => {
-  directory = mkdtempSync(join(tmpdir(), 'coracle-unpack-'));
-  outside = join(directory, 'outside');
   mkdirSync(outside);
   writeFileSync(join(outside, 'secret'), 'secret', { mode: 0o600 });
 });
 
-after(() => rmSync(directory, { recursive: true, force: true }));
-
-function fresh(): string {
-  count += 1;
-  const path = join(directory, `target-${count}`);
-  mkdirSync(path);
-  return path;
-}
-
-async function pack(members: readonly TarSource[]): Promise<string> {
-  count += 1;
-  const path = join(directory, `archive-${count}.tar`);
-  writeFileSync(path, Buffer.concat(await Array.fromAsync(writeTar(members))));
-  return path;
-}
+after(() => place.remove());
 
 async function unpack(members: readonly TarSource[], options: Partial<UnpackRequest> = {}): Promise<string> {
-  const target = options.directory ?? fresh();
-  await unpackLayer({ source: await pack(members), form: 'overlay', ...options, directory: target }, syscall);
+  const target = options.directory ?? place.fresh();
+  await unpackLayer(
+    { source: await place.pack(members), form: 'overlay', ...options, directory: target },
+    syscall,
+  );
   return target;
 }
 
-const file = (path: string, text = path): TarSource => ({
-  path,
-  type: 'file',
-  mode: 0o644,
-  body: Buffer.from(text),
-});
-const dir = (path: string, mode = 0o755): TarSource => ({ path, type: 'directory', mode });
-const link = (path: string, linkPath: string): TarSource => ({
-  path,
-  type: 'symlink',
-  mode: 0o777,
-  linkPath,
-});
-const hard = (path: string, linkPath: string): TarSource => ({
-  path,
-  type: 'hardlink',
-  mode: 0o644,
-  linkPath,
-});
 const bad = (error: unknown): boolean => isKind(error, 'invalid-parameter');
 
 /** Everything that two trees can differ in. */
@@ -122,7 +84,7 @@ function listing(root: string): Record<string, unknown> {
 }
 
 function sampleTree(): string {
-  const tree = fresh();
+  const tree = place.fresh();
   const at = (name: string): string => join(tree, name);
   mkdirSync(at('bin'), { mode: 0o755 });
   writeFileSync(at('bin/su'), 'x'.repeat(100_000));
@@ -158,9 +120,9 @@ for (const options of [
 ]) {
   test(`unpackLayer() makes the tree that GNU tar packed (${options.join(' ')})`, async () => {
     const tree = sampleTree();
-    const source = join(directory, 'gnu.tar');
+    const source = join(place.path, 'gnu.tar');
     execFileSync('tar', [...options, '-cf', source, '-C', tree, '.']);
-    const target = fresh();
+    const target = place.fresh();
     const result = await unpackLayer({ source, directory: target, form: 'overlay' }, syscall);
     assert.equal(result.diffId, digestOf(readFileSync(source)));
     const [made, wanted] = [listing(target), listing(tree)];
@@ -176,28 +138,28 @@ for (const options of [
 
 test('packTree() writes what GNU tar and unpackLayer() make the same tree of', async () => {
   const tree = sampleTree();
-  const source = join(directory, 'packed.tar');
+  const source = join(place.path, 'packed.tar');
   writeFileSync(source, Buffer.concat(await Array.fromAsync(packTree(syscall, tree, { name: '.' }))));
-  const target = fresh();
+  const target = place.fresh();
   await unpackLayer({ source, directory: target, form: 'overlay' }, syscall);
   assert.deepEqual(listing(target), listing(tree));
-  const gnu = fresh();
+  const gnu = place.fresh();
   execFileSync('tar', ['--xattrs', '--xattrs-include=*', '-xpf', source, '-C', gnu]);
   assert.deepEqual(listing(gnu), listing(tree));
 });
 
 test('unpackLayer() reads gzip and zstd, and verifies digests', async () => {
-  const plain = readFileSync(await pack([file('a', 'b'.repeat(5000))]));
+  const plain = readFileSync(await place.pack([file('a', 'b'.repeat(5000))]));
   for (const [name, bytes] of [
     ['gz', gzipSync(plain)],
     ['zst', zstdCompressSync(plain)],
     ['tar', plain],
   ] as const) {
-    const source = join(directory, `layer.${name}`);
+    const source = join(place.path, `layer.${name}`);
     writeFileSync(source, bytes);
     const request = { source, form: 'overlay' as const };
     const result = await unpackLayer(
-      { ...request, directory: fresh(), digest: digestOf(bytes), diffId: digestOf(plain) },
+      { ...request, directory: place.fresh(), digest: digestOf(bytes), diffId: digestOf(plain) },
       syscall,
     );
     assert.deepEqual(
@@ -205,8 +167,9 @@ test('unpackLayer() reads gzip and zstd, and verifies digests', async () => {
       [digestOf(plain), 5000, plain.length, 1],
     );
     for (const wrong of [{ digest: digestOf('x') }, { diffId: digestOf('x') }]) {
-      await assert.rejects(unpackLayer({ ...request, directory: fresh(), ...wrong }, syscall), (error) =>
-        isKind(error, 'data-loss'),
+      await assert.rejects(
+        unpackLayer({ ...request, directory: place.fresh(), ...wrong }, syscall),
+        (error) => isKind(error, 'data-loss'),
       );
     }
   }
@@ -214,12 +177,12 @@ test('unpackLayer() reads gzip and zstd, and verifies digests', async () => {
 
 const escapes: [name: string, members: (target: string) => TarSource[]][] = [
   ['a name with ..', () => [file('../outside/secret')]],
-  ['a name with .. inside', () => [dir('a'), file('a/../../outside/secret')]],
-  ['a hard link to outside', () => [hard('x', '../outside/secret')]],
-  ['a hard link to an absolute path', () => [hard('x', join(outside, 'secret'))]],
-  ['a hard link through a symlink', () => [link('up', outside), hard('x', 'up/secret')]],
-  ['a hard link through a relative symlink', () => [link('up', '../outside'), hard('x', 'up/secret')]],
-  ['a hard link to a directory', () => [dir('d'), hard('x', 'd')]],
+  ['a name with .. inside', () => [directory('a'), file('a/../../outside/secret')]],
+  ['a hard link to outside', () => [hardlink('x', '../outside/secret')]],
+  ['a hard link to an absolute path', () => [hardlink('x', join(outside, 'secret'))]],
+  ['a hard link through a symlink', () => [link('up', outside), hardlink('x', 'up/secret')]],
+  ['a hard link through a relative symlink', () => [link('up', '../outside'), hardlink('x', 'up/secret')]],
+  ['a hard link to a directory', () => [directory('d'), hardlink('x', 'd')]],
   ['a file as a parent', () => [file('f'), file('f/x')]],
   [
     'a device as a parent',
@@ -235,7 +198,7 @@ const escapes: [name: string, members: (target: string) => TarSource[]][] = [
 for (const [name, members] of escapes) {
   for (const form of ['overlay', 'merged'] as const) {
     test(`unpackLayer() refuses ${name} (${form})`, async () => {
-      const target = fresh();
+      const target = place.fresh();
       await assert.rejects(unpack(members(target), { directory: target, form }), bad);
       assert.equal(readFileSync(join(outside, 'secret'), 'utf8'), 'secret');
       assert.deepEqual(readdirSync(outside), ['secret']);
@@ -252,7 +215,7 @@ test('unpackLayer() keeps what goes through symlinks inside the directory', asyn
     file('rel/two'),
     file('/three'),
     file('./four'),
-    dir('real'),
+    directory('real'),
     link('near', 'real'),
     file('near/five'),
     // Content goes into a new file, never through a link.
@@ -273,21 +236,21 @@ test('unpackLayer() keeps what goes through symlinks inside the directory', asyn
 
 test('unpackLayer() takes duplicates: the last one counts, directories merge', async () => {
   const target = await unpack([
-    dir('d', 0o700),
+    directory('d', 0o700),
     file('d/kept'),
-    dir('d', 0o711),
+    directory('d', 0o711),
     file('f', 'old'),
     file('f', 'new'),
-    dir('g'),
+    directory('g'),
     file('g/lost'),
     file('g', 'file now'),
     file('h'),
-    dir('h'),
+    directory('h'),
     file('h/x'),
     file('i', 'linked'),
-    hard('j', 'i'),
-    hard('i', 'j'),
-    hard('i', 'i'),
+    hardlink('j', 'i'),
+    hardlink('i', 'j'),
+    hardlink('i', 'i'),
   ]);
   assert.equal(statSync(join(target, 'd')).mode & 0o777, 0o711);
   assert.ok(existsSync(join(target, 'd/kept')));
@@ -302,11 +265,11 @@ test('unpackLayer() writes whiteouts as overlayfs has them', async () => {
     file('a/.wh.gone'),
     file('b/.wh..wh..opq'),
     file('b/new'),
-    dir('c'),
+    directory('c'),
     file('c/x'),
     file('.wh.c'),
     file('.wh.d'),
-    dir('d'),
+    directory('d'),
     file('.wh.e'),
     file('e/x'),
     file('.wh.f'),
@@ -335,20 +298,20 @@ test('unpackLayer() writes whiteouts as overlayfs has them', async () => {
 
 test('unpackLayer() deletes what whiteouts name in a merged tree, but nothing of its own layer', async () => {
   const target = await unpack([
-    dir('a'),
+    directory('a'),
     file('a/gone'),
     file('a/kept'),
-    dir('b/old'),
+    directory('b/old'),
     file('b/old/x'),
     file('b/both'),
-    dir('c'),
+    directory('c'),
     file('c/x'),
     file('d'),
   ]);
   await unpack(
     [
       file('a/.wh.gone'),
-      dir('b'),
+      directory('b'),
       file('b/both', 'new'),
       file('b/mine'),
       file('b/.wh..wh..opq'),
@@ -370,7 +333,7 @@ test('unpackLayer() deletes what whiteouts name in a merged tree, but nothing of
 test('unpackLayer() takes what the archive does not list from the layers below', async () => {
   const lower = await unpack([
     { path: './', type: 'directory', mode: 0o711 },
-    { ...dir('etc', 0o2750), uid: 3, gid: 4 },
+    { ...directory('etc', 0o2750), uid: 3, gid: 4 },
   ]);
   const target = await unpack([file('etc/x'), file('new/y')], { lowerDirectories: [lower] });
   const etc = lstatSync(join(target, 'etc'));
@@ -380,7 +343,7 @@ test('unpackLayer() takes what the archive does not list from the layers below',
 });
 
 test('unpackLayer() is bounded', async () => {
-  const bomb = join(directory, 'bomb.tar.zst');
+  const bomb = join(place.path, 'bomb.tar.zst');
   const zeros = {
     path: 'zeros',
     type: 'file',
@@ -388,119 +351,40 @@ test('unpackLayer() is bounded', async () => {
     sizeBytes: 64 << 20,
     body: [Buffer.alloc(64 << 20)],
   } as const;
-  writeFileSync(bomb, zstdCompressSync(readFileSync(await pack([zeros]))));
+  writeFileSync(bomb, zstdCompressSync(readFileSync(await place.pack([zeros]))));
   const request = { source: bomb, form: 'overlay' as const };
   await assert.rejects(
-    unpackLayer({ ...request, directory: fresh(), limits: { maxBytes: 32 << 20 } }, syscall),
+    unpackLayer({ ...request, directory: place.fresh(), limits: { maxBytes: 32 << 20 } }, syscall),
     bad,
   );
-  const many = await pack(Array.from({ length: 30 }, (_, index) => file(`f${index}`)));
+  const many = await place.pack(Array.from({ length: 30 }, (_, index) => file(`f${index}`)));
   await assert.rejects(
-    unpackLayer({ source: many, form: 'overlay', directory: fresh(), limits: { maxEntries: 20 } }, syscall),
+    unpackLayer(
+      { source: many, form: 'overlay', directory: place.fresh(), limits: { maxEntries: 20 } },
+      syscall,
+    ),
     bad,
   );
 });
 
 test('unpackLayer() reports a truncated layer and a missing file', async () => {
-  const source = await pack([file('a', 'x'.repeat(2000))]);
+  const source = await place.pack([file('a', 'x'.repeat(2000))]);
   writeFileSync(source, readFileSync(source).subarray(0, 1800));
-  await assert.rejects(unpackLayer({ source, directory: fresh(), form: 'overlay' }, syscall), bad);
+  await assert.rejects(unpackLayer({ source, directory: place.fresh(), form: 'overlay' }, syscall), bad);
   await assert.rejects(
-    unpackLayer({ source: join(directory, 'no'), directory: fresh(), form: 'overlay' }, syscall),
+    unpackLayer({ source: join(place.path, 'no'), directory: place.fresh(), form: 'overlay' }, syscall),
     /ENOENT/,
   );
-});
-
-test('LayerUnpacker.unpack() works on at most two threads, which end when idle', async () => {
-  const unpacker = new LayerUnpacker({ idleMs: 50 });
-  assert.equal(unpacker.threads, 0);
-  const source = await pack([file('a', 'hello'), { ...dir('d'), uid: 5 }]);
-  const results = await Promise.all(
-    [1, 2, 3, 4].map(() => unpacker.unpack({ source, directory: fresh(), form: 'overlay' })),
-  );
-  assert.ok(results.every((result) => result.diffId === digestOf(readFileSync(source))));
-  assert.ok(unpacker.threads <= 2);
-  await assert.rejects(
-    unpacker.unpack({ source: join(directory, 'no'), directory: fresh(), form: 'overlay' }),
-    /ENOENT/,
-  );
-  await assert.rejects(
-    unpacker.unpack({ source: await pack([file('../x')]), directory: fresh(), form: 'overlay' }),
-    bad,
-  );
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  assert.equal(unpacker.threads, 0);
-  await unpacker.unpack({ source, directory: fresh(), form: 'overlay' });
-  await unpacker.close();
-  assert.equal(unpacker.threads, 0);
-  await assert.rejects(unpacker.unpack({ source, directory: fresh(), form: 'overlay' }), (error) =>
-    isKind(error, 'cancelled'),
-  );
-});
-
-test('LayerUnpacker.unpack() stops when aborted, and goes on with the next job', async () => {
-  const unpacker = new LayerUnpacker({ maxWorkers: 1 });
-  const big = await pack([
-    {
-      path: 'big',
-      type: 'file',
-      mode: 0o644,
-      sizeBytes: 96 << 20,
-      body: Array.from({ length: 6 }, () => Buffer.alloc(16 << 20)),
-    },
-  ]);
-  const small = await pack([file('a')]);
-  const target = fresh();
-  const stopped = unpacker.unpack(
-    { source: big, directory: target, form: 'overlay' },
-    { signal: AbortSignal.timeout(30) },
-  );
-  const queued = unpacker.unpack({ source: small, directory: fresh(), form: 'overlay' });
-  await assert.rejects(stopped, (error) => isKind(error, 'cancelled'));
-  rmSync(target, { recursive: true });
-  assert.equal((await queued).entries, 1);
-  assert.ok(!existsSync(target), 'nothing writes any more');
-  await unpacker.close();
-});
-
-test('LayerUnpacker.unpack() follows files while they grow, without keeping others waiting', async () => {
-  const unpacker = new LayerUnpacker({ maxWorkers: 2 });
-  const whole = readFileSync(await pack([file('a', 'x'.repeat(10_000)), file('b', 'last')]));
-  for (const bytes of [whole, gzipSync(whole)]) {
-    const source = join(directory, `growing-${bytes.length}`);
-    writeFileSync(source, '');
-    const growth = new Growth();
-    const target = fresh();
-    const request = { form: 'overlay' as const, growth: growth.shared, isVerified: true };
-    const unpacked = unpacker.unpack({ source, directory: target, ...request });
-    const more = { ...request, growth: new Growth().shared };
-    await assert.rejects(unpacker.unpack({ source, directory: fresh(), ...more }), (error) =>
-      isKind(error, 'unavailable'),
-    );
-    const { entries } = await unpacker.unpack({
-      source: await pack([file('c')]),
-      directory: fresh(),
-      form: 'overlay',
-    });
-    assert.equal(entries, 1);
-    for (let at = 0; at < bytes.length; at += 3000) {
-      appendFileSync(source, bytes.subarray(at, at + 3000));
-      growth.reach(Math.min(at + 3000, bytes.length));
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    growth.end();
-    const { diffId, archiveBytes } = await unpacked;
-    assert.deepEqual([diffId, archiveBytes], [bytes === whole ? undefined : digestOf(whole), whole.length]);
-    assert.equal(readFileSync(join(target, 'b'), 'utf8'), 'last');
-  }
-  await unpacker.close();
 });
 
 test('unpackLayer() tells the size of the files unless some take the place of others', async () => {
-  const link: TarSource = { path: 'link', type: 'symlink', mode: 0o777, linkPath: 'target' };
   const sizeOf = async (members: TarSource[]): Promise<number | undefined> =>
-    (await unpackLayer({ source: await pack(members), directory: fresh(), form: 'overlay' }, syscall))
-      .sizeBytes;
-  assert.equal(await sizeOf([dir('d'), file('d/a', '12345'), link]), 11);
+    (
+      await unpackLayer(
+        { source: await place.pack(members), directory: place.fresh(), form: 'overlay' },
+        syscall,
+      )
+    ).sizeBytes;
+  assert.equal(await sizeOf([directory('d'), file('d/a', '12345'), link('link', 'target')]), 11);
   assert.equal(await sizeOf([file('a', '12345'), file('a', '1')]), undefined);
 });

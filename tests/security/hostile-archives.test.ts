@@ -6,7 +6,8 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { TarSource } from '../../src/archive/index.ts';
 import { isEngineError } from '../../src/errors/index.ts';
 import { sealHeader } from '../fuzz/mutate.ts';
-import { ArchiveDoors, dockerArchive, file, tarDoors, tarOf, type Door } from '../fixtures/archive-doors.ts';
+import { directory, file, hardlink, link, tarOf } from '../fixtures/tar-members.ts';
+import { ArchiveDoors, dockerArchive, tarDoors, type Door } from '../fixtures/archive-doors.ts';
 
 let doors: ArchiveDoors;
 let tight: ArchiveDoors;
@@ -19,19 +20,6 @@ after(async () => {
   await tight?.[Symbol.asyncDispose]();
 });
 
-const directory = (path: string, mode = 0o755): TarSource => ({ path, type: 'directory', mode });
-const link = (path: string, linkPath: string): TarSource => ({
-  path,
-  type: 'symlink',
-  mode: 0o777,
-  linkPath,
-});
-const hard = (path: string, linkPath: string): TarSource => ({
-  path,
-  type: 'hardlink',
-  mode: 0o777,
-  linkPath,
-});
 const device = (path: string, deviceMajor: number, deviceMinor = 0): TarSource => ({
   path,
   type: 'char-device',
@@ -65,18 +53,22 @@ const attacks: readonly Attack[] = [
     'inside',
     (o) => [link('l', `${o}/secret`), file('l', 'evil')],
   ],
-  ['CVE-2014-6407: a hard link to an absolute path', 'refused', (o) => [hard('h', `${o}/secret`), file('h')]],
-  ['CVE-2014-6407: a hard link that climbs out', 'refused', () => [hard('h', '../../../outside/secret')]],
-  ['CVE-2014-6407: a hard link through a link', 'refused', (o) => [link('l', o), hard('h', 'l/secret')]],
+  [
+    'CVE-2014-6407: a hard link to an absolute path',
+    'refused',
+    (o) => [hardlink('h', `${o}/secret`), file('h')],
+  ],
+  ['CVE-2014-6407: a hard link that climbs out', 'refused', () => [hardlink('h', '../../../outside/secret')]],
+  ['CVE-2014-6407: a hard link through a link', 'refused', (o) => [link('l', o), hardlink('h', 'l/secret')]],
   [
     'CVE-2026-17106: content for a second name of a link',
     'inside',
-    (o) => [link('l', `${o}/secret`), hard('h', 'l'), file('h', 'evil'), file('l', 'evil')],
+    (o) => [link('l', `${o}/secret`), hardlink('h', 'l'), file('h', 'evil'), file('l', 'evil')],
   ],
   [
     "CVE-2026-50163: a hard link to a file beside the engine's program",
     'refused',
-    () => [hard('h', 'package.json')],
+    () => [hardlink('h', 'package.json')],
   ],
   [
     'CVE-2021-29136: a link in the place of the root',
@@ -91,7 +83,7 @@ const attacks: readonly Attack[] = [
   [
     'CVE-2021-32760: the mode of a hard link to a symbolic link',
     'inside',
-    (outside) => [link('l', `${outside}/secret`), hard('h', 'l'), hard('h', 'l')],
+    (outside) => [link('l', `${outside}/secret`), hardlink('h', 'l'), hardlink('h', 'l')],
   ],
   [
     'CVE-2021-32760: the mode of a directory that is a link',
@@ -122,7 +114,7 @@ const attacks: readonly Attack[] = [
       directory('x'),
       link('x', o),
       device('x', 1, 3),
-      hard('y', 'x'),
+      hardlink('y', 'x'),
       link('y', o),
       file('y'),
     ],

@@ -8,7 +8,7 @@ import { baseImage } from '../conformance/cli/run-case.ts';
 import { buildThrough, imageTree } from '../fixtures/build-case.ts';
 import { Target } from './attack.ts';
 import { Bait } from './bait.ts';
-import { file, hardlink, link, tar } from './build-attack.ts';
+import { file, hardlink, link, tarOf } from '../fixtures/tar-members.ts';
 
 const target = Target.create();
 const bait = Bait.create();
@@ -18,7 +18,7 @@ async function build(
   members: readonly TarSource[] = [],
   parameters = {},
 ): ReturnType<typeof buildThrough> {
-  const body = await tar([...members, file('Dockerfile', dockerfile)]);
+  const body = await tarOf([...members, file('Dockerfile', dockerfile)]);
   return await buildThrough(target.daemon.socket, body, parameters);
 }
 
@@ -53,7 +53,7 @@ describe('contexts', () => {
 
   test('a Dockerfile or an ignore file that is a link out is not read', async () => {
     for (const name of ['Dockerfile', 'other']) {
-      const body = await tar([link(name, `${bait.directory}/secret`), file('x', 'x')]);
+      const body = await tarOf([link(name, `${bait.directory}/secret`), file('x', 'x')]);
       const { error } = await buildThrough(target.daemon.socket, body, { dockerfile: name });
       assert.doesNotMatch(error ?? '', /host secret/);
       assert.ok((error ?? '') !== '');
@@ -80,7 +80,7 @@ describe('contexts', () => {
         members,
       );
       assert.doesNotMatch(output, /host secret/, `context ${index}`);
-      const archive = await tar(members);
+      const archive = await tarOf(members);
       const inner: TarSource = {
         path: 'a.tar',
         type: 'file',

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { TarSource } from '../../src/archive/index.ts';
 import { isEngineError } from '../../src/errors/index.ts';
-import { ArchiveDoors, chunks, dockerArchive, file, tarOf } from '../fixtures/archive-doors.ts';
+import { ArchiveDoors, chunks, dockerArchive } from '../fixtures/archive-doors.ts';
+import { file, tarOf } from '../fixtures/tar-members.ts';
 import { sha256 } from '../fixtures/registry.ts';
 
 let doors: ArchiveDoors;

@@ -8,7 +8,8 @@ import { after, before, test } from 'node:test';
 import { isEngineError } from '../../src/errors/index.ts';
 import { Registries } from '../../src/registry/index.ts';
 import { parseReference } from '../../src/spec/index.ts';
-import { ArchiveDoors, file, tarOf } from '../fixtures/archive-doors.ts';
+import { ArchiveDoors } from '../fixtures/archive-doors.ts';
+import { file, tarOf } from '../fixtures/tar-members.ts';
 import { makeCertificate, missingPrograms } from '../fixtures/docker-registry.ts';
 import { TestRegistry, sha256 } from '../fixtures/registry.ts';
 
