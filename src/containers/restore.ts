@@ -39,7 +39,7 @@ export async function restore(table: ContainerTable): Promise<void> {
   await restoreExecs(table);
   const running = new Set<string>();
   for (const entry of table.entries.values()) if (entry.task !== null) running.add(entry.id);
-  table.parts.networks.sweep(running);
+  table.parts.networks.sweep(running, (id) => table.entries.get(id)?.task?.monitorPid);
   for (const entry of ended) await settleEnded(table, entry, known);
   await sweep(table, known);
 }

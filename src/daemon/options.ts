@@ -90,6 +90,7 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
     ...optional('iptables', given.get('iptables') === false ? false : undefined),
     ...optional('publishPolicy', parsePublishPolicy(text('publish-policy'))),
     ...optional('acceptMark', parseMark(text('bridge-accept-fwmark'))),
+    ...optional('usesProxies', given.get('userland-proxy') === false ? false : undefined),
     ...optional('mtu', parseNumber('mtu', text('mtu'))),
     ...(addressPools.length === 0 ? {} : { pools: addressPools }),
     ...(networkOptions.size === 0 ? {} : { networkOptions: Object.fromEntries(networkOptions) }),

@@ -208,7 +208,11 @@ export const settings = [
     help: 'Accepted: containers always outlive the daemon',
     effect: false,
   },
-  { flag: 'userland-proxy', kind: 'flag', help: 'Accepted, no effect yet', effect: false },
+  {
+    flag: 'userland-proxy',
+    kind: 'flag',
+    help: 'Lead ports of IPv6 into containers without IPv6, and from ::1, through the engine (default true)',
+  },
   { flag: 'experimental', kind: 'flag', help: 'Accepted, no effect', effect: false },
   {
     flag: 'iptables',

@@ -37,6 +37,8 @@ export interface EngineOptions {
     /** Packets with this firewall mark pass, whatever the networks' rules say. */
     acceptMark?: { value: string; mask: string };
     mtu?: number;
+    /** False: published ports of IPv6 lead into containers with IPv6 alone, and not from `::1`. */
+    usesProxies?: boolean;
     pools?: readonly { base: string; size: number }[];
     /** Options of new networks that do not say otherwise, by driver. */
     networkOptions?: Readonly<Record<string, Readonly<Record<string, string>>>>;

@@ -9,6 +9,7 @@ import { Attachments } from './attachments.ts';
 import { Bridges, type BridgesOptions } from './bridge/bridges.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers, type NameOptions, type NamesKeeper } from './dns/index.ts';
+import { isConfined } from './confinement.ts';
 import { checkEndpoint, noteOnly, plumbingOf } from './endpoint.ts';
 import type { LinkedNetwork } from './linked-network.ts';
 import type { EndpointRecord } from './network-records.ts';
@@ -41,13 +42,14 @@ export interface BridgeNetworksOptions extends BridgesOptions {
     | 'bind'
     | 'connect'
     | 'close'
+    | 'copyDescriptor'
   >;
   netlink: Netlink;
   spawner: Pick<ProcessSpawner, 'run'>;
   watcher: Pick<DescriptorWatcher, 'openDatagrams'>;
   /** Tells what is taken away from bridges and tables while the engine runs; absent: it is found at the next attach(). */
   watchLosses?: (onLosses: (losses: NetworkLosses) => void) => Disposable;
-  /** Answers names when this engine is dead; absent: nobody does. */
+  /** Answers names, and hands on what comes to ports of IPv6, when this engine is dead; absent: nobody does. */
   namesKeeper?: NamesKeeper;
   records: Records;
   events?: EventBus;
@@ -89,7 +91,9 @@ export class BridgeNetworks implements Networks {
       allocator: new PortAllocator(syscall),
       firewall: this.#firewall,
       isGated: options.publishPolicy === 'host-firewall',
-      close: (descriptor) => syscall.close(descriptor),
+      syscall,
+      usesProxies: options.usesProxies !== false,
+      isConfined: (client) => isConfined(this.#table, client),
       records: records.collection('network-ports'),
       forgetUdpFlows: (ports) => this.#netlink.forgetUdpFlows(ports),
       onFailure: (message) => this.#note(message),
@@ -169,8 +173,8 @@ export class BridgeNetworks implements Networks {
     this.#watch = undefined;
     this.#repairs.close();
     this.#sandboxes.close();
+    const isAsked = this.#names.known().length > 0 || this.#ports.needsProxies;
     this.#ports.close();
-    const isAsked = this.#names.known().length > 0;
     this.#names.close();
     await this.#options.namesKeeper?.close(isAsked);
     this.#parents.close();
@@ -319,7 +323,9 @@ export class BridgeNetworks implements Networks {
     if (endpoint === undefined || target === undefined) return {};
     try {
       this.#openWays(endpoint, target);
-      return portMap(this.#ports.publish(containerId, target, request));
+      const ports = this.#ports.publish(containerId, target, request);
+      if (this.#ports.needsProxies) this.#appointKeeper();
+      return portMap(ports);
     } catch (error) {
       const { EndpointID: id } = endpoint.settings;
       throw new EngineError(
@@ -353,7 +359,7 @@ export class BridgeNetworks implements Networks {
     try {
       this.#options.namesKeeper?.appoint();
     } catch (error) {
-      this.#note(`names are not answered when the engine is dead: ${errorMessage(error)}`);
+      this.#note(`names and ports of IPv6 need the engine alive: ${errorMessage(error)}`);
     }
   }
 
@@ -369,7 +375,10 @@ export class BridgeNetworks implements Networks {
     }
   }
 
-  sweep(keep: ReadonlySet<string>): void {
+  sweep(
+    keep: ReadonlySet<string>,
+    monitorOf: (containerId: string) => number | undefined = () => undefined,
+  ): void {
     const containers = new Set(this.#sandboxes.containers());
     for (const { containerId } of this.#table.endpoints()) containers.add(containerId);
     for (const containerId of containers) {
@@ -379,6 +388,8 @@ export class BridgeNetworks implements Networks {
       }
     }
     this.#sandboxes.sweepUnknown();
+    this.#ports.resumeProxies(monitorOf);
+    if (this.#ports.needsProxies) this.#appointKeeper();
     for (const containerId of this.#names.known()) this.#resumeNames(containerId);
     const known = new Set(this.#table.endpoints().map(({ hostInterface }) => hostInterface));
     for (const { record } of this.#bridges.all()) {

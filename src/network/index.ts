@@ -17,6 +17,7 @@ export { joinErrors } from './join-errors.ts';
 export { predefinedNetworks } from './predefined.ts';
 export type { NetworkCreate } from './user-network.ts';
 export { keepNames, nameCollections } from './keep-names.ts';
+export { keepPorts, portCollections } from './keep-ports.ts';
 export { NamesKeeper, type NameOptions } from './dns/index.ts';
 export type { PublishRequest } from './ports/index.ts';
 export { defaultAddressPools, type AddressPoolOption } from './ipam/index.ts';

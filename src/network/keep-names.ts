@@ -4,10 +4,9 @@ import type { Records } from '../records/index.ts';
 import type { DescriptorWatcher, Netlink, Syscall } from '../sys/index.ts';
 import { directoryOf } from './directory.ts';
 import { NameServers } from './dns/index.ts';
+import { lookAround } from './look-around.ts';
 import { NetworkTable } from './network-table.ts';
 import { sandboxPath } from './sandboxes.ts';
-
-const LOOK_AROUND_MS = 1000;
 
 /** Collections of the records that names are made of. */
 export const nameCollections: readonly string[] = [
@@ -24,7 +23,7 @@ export const nameCollections: readonly string[] = [
  * @param parts.pidOf the container's process as it was
  * @returns when no container is left that asks
  */
-export function keepNames(parts: {
+export async function keepNames(parts: {
   syscall: Pick<Syscall, 'inNetworkNamespace' | 'socket' | 'bind' | 'connect' | 'close'>;
   netlink: Pick<Netlink, 'inNamespace'>;
   watcher: Pick<DescriptorWatcher, 'openDatagrams'>;
@@ -60,17 +59,11 @@ export function keepNames(parts: {
       names.stop(containerId);
     }
   }
-  return new Promise((resolve) => {
-    const look = (): void => {
-      for (const containerId of names.known()) if (!isAlive(containerId)) names.stop(containerId);
-      if (names.known().length > 0 && existsSync(execRoot)) return;
-      clearInterval(timer);
-      names.close();
-      resolve();
-    };
-    const timer = setInterval(look, LOOK_AROUND_MS);
-    look();
+  await lookAround(() => {
+    for (const containerId of names.known()) if (!isAlive(containerId)) names.stop(containerId);
+    return names.known().length > 0 && existsSync(execRoot);
   });
+  names.close();
 }
 
 function isSameFile(one: string, other: string): boolean {

@@ -100,8 +100,11 @@ export interface Networks {
   answerNames(containerId: string, options: NameOptions): void;
   /** The container has another name: networks answer to it. */
   rename(containerId: string, name: string): void;
-  /** Sandboxes not in `keep` are removed, addresses of the others are reserved again; called at start. */
-  sweep(keep: ReadonlySet<string>): void;
+  /**
+   * Sandboxes not in `keep` are removed, addresses of the others are reserved again; called at start.
+   * @param monitorOf the process that a container's port sockets were given to
+   */
+  sweep(keep: ReadonlySet<string>, monitorOf?: (containerId: string) => number | undefined): void;
   /** The host's addresses on the default bridge, IPv4 first, for `host-gateway`. */
   hostGateway(): string[];
 }

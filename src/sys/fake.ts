@@ -14,8 +14,8 @@ type Results = { [K in keyof Syscall]?: (...args: Parameters<Syscall[K]>) => Ret
 
 /**
  * A Syscall that records its calls and changes nothing, for unit tests without privileges. Calls without a result succeed;
- * of those that must answer something, `inNetworkNamespace` runs its body, `openInRoot`, `socket` and `pidfdOpen` fail
- * with ENOSYS unless `results` says what they answer.
+ * of those that must answer something, `inNetworkNamespace` runs its body, `openInRoot`, `socket`, `pidfdOpen` and
+ * `copyDescriptor` fail with ENOSYS unless `results` says what they answer.
  * @example const sys = recordingSyscall({ unmount: () => { throw new SyscallError('umount2', 'EBUSY'); } });
  */
 export function recordingSyscall(results: Results = {}): RecordingSyscall {
@@ -50,6 +50,7 @@ export function recordingSyscall(results: Results = {}): RecordingSyscall {
     kill: done,
     pidfdOpen: refuse('pidfd_open'),
     pidfdSendSignal: done,
+    copyDescriptor: refuse('pidfd_getfd'),
     setWindowSize: done,
     bytesQueued: () => 0,
     getrlimit: () => ({ soft: 1024n, hard: 4096n }),

@@ -24,7 +24,7 @@ export interface Syscall {
   /** socket(2): a descriptor with CLOEXEC and NONBLOCK set. */
   socket(domain: number, type: number, protocol: number): number;
   /** bind(2) to an IPv4 or IPv6 address, the latter for IPv6 alone; port 0 for one that the kernel chooses. @returns the port */
-  bind(fd: number, address: string, port: number): number;
+  bind(fd: number, address: string, port: number, options?: BindOptions): number;
   /** connect(2), begun: whoever uses the socket learns how it ends. @throws {SyscallError} when it cannot even begin */
   connect(fd: number, address: string, port: number): void;
   close(fd: number): void;
@@ -52,12 +52,19 @@ export interface Syscall {
   /** pidfd_open(2); throws ESRCH when there is no such process. */
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): void;
+  /** pidfd_getfd(2): a descriptor (CLOEXEC) of what another process has open, file status flags shared with it. */
+  copyDescriptor(pid: number, fd: number): number;
   /** ioctl(TIOCSWINSZ) on a pseudo terminal. */
   setWindowSize(fd: number, rows: number, columns: number): void;
   /** ioctl(FIONREAD): bytes in a pipe that its reader has not taken yet. */
   bytesQueued(fd: number): number;
   /** Hard and soft limit of this process, e.g. for RLIMIT_NOFILE. */
   getrlimit(resource: number): { soft: bigint; hard: bigint };
+}
+
+export interface BindOptions {
+  /** SO_REUSEADDR: of TCP, also while connections of whoever had the port before are being forgotten. */
+  reusesAddress?: boolean;
 }
 
 export interface OverlayMount {

@@ -56,6 +56,8 @@ export interface BridgesOptions {
   /** dockerd's --default-network-opt: options of new networks that do not say otherwise, by driver. */
   networkOptions?: Readonly<Record<string, Readonly<Record<string, string>>>> | undefined;
   mtu?: number | undefined;
+  /** dockerd's --userland-proxy: false: ports of IPv6 lead to IPv6 alone, and `::1` nowhere. */
+  usesProxies?: boolean | undefined;
 }
 
 /** The bridges that are up, with their firewall's tables: made, adopted, repaired and taken down. */

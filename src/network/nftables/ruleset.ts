@@ -72,7 +72,7 @@ export function tableName(bridge: string): string {
  *
  * Ports are elements of maps: on any of the host's addresses or on one, single ports or ranges. A lookup costs the same
  * for one port and for thousands. Packets to a loopback address are only ever those of the host itself: they come by the
- * output hook.
+ * output hook; of IPv6 they cannot leave the machine's own link, and go to the port's proxy.
  */
 export function rulesetCommands(rules: BridgeRules): string {
   const { bridge, internal = false } = rules;
@@ -99,6 +99,7 @@ ${families.map((family) => directAccess(rules, family)).join('')}  }
   }
   chain output {
     type nat hook output priority -100; policy accept;
+    ip6 daddr ::1 accept
     fib daddr type local jump published
   }
   chain forward {

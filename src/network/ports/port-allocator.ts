@@ -18,10 +18,16 @@ const errnoText: Readonly<Record<string, string>> = {
   EMFILE: 'too many open files: each published port takes one (RLIMIT_NOFILE)',
 };
 
-/** Ports that were given, with the sockets bound to them, which whoever asked closes. */
+/** Ports that were given, and the sockets bound to those that the kernel knows the protocol of. */
 export interface Allocation {
   ports: PublishedPort[];
-  sockets: number[];
+  /** Whoever asked closes them. */
+  held: HeldPort[];
+}
+
+export interface HeldPort {
+  port: PublishedPort;
+  socket: number;
 }
 
 /**
@@ -43,17 +49,32 @@ export class PortAllocator {
 
   /**
    * All of them or none.
+   * @param listens true of a port whose socket will be listened on
    * @throws {EngineError} `internal` with dockerd's texts when a port is taken.
    */
-  allocate(wanted: readonly WantedPort[]): Allocation {
-    const got: Allocation = { ports: [], sockets: [] };
+  allocate(
+    wanted: readonly WantedPort[],
+    listens: (port: PublishedPort) => boolean = () => false,
+  ): Allocation {
+    const got: Allocation = { ports: [], held: [] };
     try {
-      for (const port of wanted) this.#allocateOne(port, got);
+      for (const port of wanted) this.#allocateOne(port, got, listens);
       return got;
     } catch (error) {
       this.release(got.ports);
-      for (const socket of got.sockets) this.#syscall.close(socket);
+      for (const { socket } of got.held) this.#syscall.close(socket);
       throw error;
+    }
+  }
+
+  /** False: nobody can reach this machine by IPv6, itself included. */
+  get hasIpv6(): boolean {
+    try {
+      const socket = this.#bind({ protocol: 'tcp', containerPort: 0, hostAddress: '::1', hostPort: 0 });
+      if (socket !== undefined) this.#syscall.close(socket);
+      return socket !== undefined;
+    } catch {
+      return false;
     }
   }
 
@@ -72,7 +93,7 @@ export class PortAllocator {
     }
   }
 
-  #allocateOne(wanted: WantedPort, got: Allocation): void {
+  #allocateOne(wanted: WantedPort, got: Allocation, listens: (port: PublishedPort) => boolean): void {
     const { protocol, containerPort, hostAddresses } = wanted;
     const isDynamic = wanted.firstHostPort === 0;
     const first = isDynamic ? this.#range.first : wanted.firstHostPort;
@@ -90,12 +111,12 @@ export class PortAllocator {
           `Bind for ${withBrackets(taken.hostAddress)}:${hostPort} failed: port is already allocated`,
         );
       }
-      const sockets = this.#reserve(ports, first !== last);
-      if (sockets === undefined) continue;
+      const held = this.#reserve(ports, first !== last, listens);
+      if (held === undefined) continue;
       this.adopt(ports);
       // One by one: thousands are no arguments of a call.
       for (const port of ports) got.ports.push(port);
-      for (const socket of sockets) got.sockets.push(socket);
+      for (const one of held) got.held.push(one);
       if (isDynamic) this.#next.set(protocol, hostPort === last ? first : hostPort + 1);
       return;
     }
@@ -124,14 +145,18 @@ export class PortAllocator {
    * A socket for each of the ports.
    * @param hasOthers another number may be tried: nothing is returned then for one that a program has
    */
-  #reserve(ports: readonly PublishedPort[], hasOthers: boolean): number[] | undefined {
-    const sockets: number[] = [];
+  #reserve(
+    ports: readonly PublishedPort[],
+    hasOthers: boolean,
+    listens: (port: PublishedPort) => boolean,
+  ): HeldPort[] | undefined {
+    const held: HeldPort[] = [];
     for (const port of ports) {
       try {
-        const socket = this.#bind(port);
-        if (socket !== undefined) sockets.push(socket);
+        const socket = this.#bind(port, listens(port));
+        if (socket !== undefined) held.push({ port, socket });
       } catch (error) {
-        for (const socket of sockets) this.#syscall.close(socket);
+        for (const { socket } of held) this.#syscall.close(socket);
         if (!(error instanceof SyscallError)) throw error;
         if (hasOthers && error.errno === 'EADDRINUSE') return undefined;
         const { hostAddress, hostPort, protocol } = port;
@@ -143,10 +168,14 @@ export class PortAllocator {
         );
       }
     }
-    return sockets;
+    return held;
   }
 
-  #bind({ protocol, hostAddress, hostPort }: PublishedPort): number | undefined {
+  /**
+   * @param listens its connections end here, and the kernel remembers them for a minute: the next to have the port must
+   * not mind. One that does not listen would let any other program of that mind have it
+   */
+  #bind({ protocol, hostAddress, hostPort }: PublishedPort, listens = false): number | undefined {
     let socket: number;
     try {
       socket = this.#syscall.socket(
@@ -160,7 +189,7 @@ export class PortAllocator {
       throw error;
     }
     try {
-      this.#syscall.bind(socket, hostAddress, hostPort);
+      this.#syscall.bind(socket, hostAddress, hostPort, { reusesAddress: listens && protocol === 'tcp' });
       return socket;
     } catch (error) {
       this.#syscall.close(socket);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { isKind, SyscallError } from '../../errors/index.ts';
 import { recordingSyscall } from '../../sys/index.ts';
 import { PortAllocator } from './port-allocator.ts';
-import { portMap, wantedPorts } from './published-port.ts';
+import { MAX_UNASKED_PROXIES, portMap, wantedPorts } from './published-port.ts';
 
 const ipv4Only = { ipv4: 'translated', ipv6: 'none' } as const;
 const range = { first: 40000, last: 40003 };
@@ -117,20 +117,45 @@ test('PortAllocator.adopt() takes ports whose sockets somebody else holds', () =
   assert.throws(() => ports.allocate(want('8080:80')), /already allocated/);
 });
 
-test('wantedPorts() means all families of the container, and refuses one that it has not', () => {
-  const of = (HostIp: string, target: Parameters<typeof wantedPorts>[1]) =>
-    wantedPorts(
-      { bindings: { '80': [{ HostIp, HostPort: '8080' }] }, exposed: null, publishAll: false },
-      target,
-    )[0]?.hostAddresses;
+const addressesOf = (HostIp: string, target: Parameters<typeof wantedPorts>[1], key = '80') =>
+  wantedPorts(
+    { bindings: { [key]: [{ HostIp, HostPort: '8080' }] }, exposed: null, publishAll: false },
+    target,
+  )[0]?.hostAddresses;
+
+test('wantedPorts() means all families of the container, and none that it has not', () => {
+  const of = addressesOf;
   const both = { ipv4: 'translated', ipv6: 'translated' } as const;
   assert.deepEqual(of('', both), ['0.0.0.0', '::']);
   assert.deepEqual(of('', ipv4Only), ['0.0.0.0']);
   assert.deepEqual(of('', { ...both, ipv6: 'direct' }), ['0.0.0.0']);
   assert.deepEqual(of('::1', both), ['::1']);
   assert.deepEqual(of('::1', { ...both, ipv6: 'direct' }), []);
-  assert.throws(() => of('::1', ipv4Only), /cannot map from IPv6 address ::1 to an IPv4-only container/);
+  assert.deepEqual(of('::1', ipv4Only), []);
+  assert.deepEqual(of('', { ...both, defaultAddress: '0.0.0.0' }), ['0.0.0.0', '::']);
+  assert.deepEqual(of('', { ...both, defaultAddress: '10.0.0.1' }), ['10.0.0.1']);
   assert.throws(() => of('nonsense', both), /not an address/);
+});
+
+test('wantedPorts() means IPv6 too where a proxy leads into a container without, unless ports are many', () => {
+  const proxied = { ...ipv4Only, hasProxy: true };
+  assert.deepEqual(addressesOf('', proxied), ['0.0.0.0', '::']);
+  assert.deepEqual(addressesOf('', proxied, '80/sctp'), ['0.0.0.0']);
+  assert.deepEqual(addressesOf('::1', proxied), ['::1']);
+  assert.deepEqual(addressesOf('127.0.0.1', proxied), ['127.0.0.1']);
+  assert.deepEqual(addressesOf('', { ...proxied, ipv4: 'direct' }), []);
+  const ports = Array.from({ length: MAX_UNASKED_PROXIES + 1 }, (_, index) => String(index + 1));
+  const many = (HostIp: string) =>
+    wantedPorts(
+      {
+        bindings: Object.fromEntries(ports.map((port) => [port, [{ HostIp, HostPort: port }]])),
+        exposed: null,
+        publishAll: false,
+      },
+      proxied,
+    );
+  assert.deepEqual(many('')[0]?.hostAddresses, ['0.0.0.0']);
+  assert.deepEqual(many('::1')[0]?.hostAddresses, ['::1']);
 });
 
 test('PortAllocator.allocate() gives one number on both families, past a program that has it on one', () => {
@@ -143,7 +168,7 @@ test('PortAllocator.allocate() gives one number on both families, past a program
   });
   const ports = new PortAllocator(syscall, range);
   const wanted = { protocol: 'tcp', containerPort: 80, hostAddresses: ['0.0.0.0', '::'] } as const;
-  const { ports: got, sockets } = ports.allocate([{ ...wanted, firstHostPort: 0, lastHostPort: 0 }]);
+  const { ports: got, held } = ports.allocate([{ ...wanted, firstHostPort: 0, lastHostPort: 0 }]);
   assert.deepEqual(
     got.map(({ hostAddress, hostPort }) => [hostAddress, hostPort]),
     [
@@ -151,7 +176,7 @@ test('PortAllocator.allocate() gives one number on both families, past a program
       ['::', 40001],
     ],
   );
-  assert.equal(sockets.length, 2);
+  assert.equal(held.length, 2);
   assert.equal(syscall.calls.filter(({ name }) => name === 'close').length, 2);
   assert.throws(
     () => ports.allocate([{ ...wanted, firstHostPort: 40001, lastHostPort: 40001 }]),

@@ -42,27 +42,43 @@ export type Way = 'translated' | 'direct' | 'none';
 export interface PublishingTarget {
   ipv4: Way;
   ipv6: Way;
-  /** The network's own default; absent: all addresses of the families that the container has. */
+  /** The network's own default; absent: all addresses of the families that the container is reached by. */
   defaultAddress?: string | undefined;
+  /** A program hands on what comes by IPv6 to a container that has IPv4 alone. */
+  hasProxy?: boolean;
 }
+
+/** Ports of one container for which programs stand between without being asked to: each is a listening socket. */
+export const MAX_UNASKED_PROXIES = 256;
 
 /**
  * The ports that a request stands for: fixed ones first, so that no dynamic one takes what another asks for by number.
- * @throws {EngineError} `invalid-parameter`, also for an address of a family that the container has none of
+ * On an address of a family by which the container is not reached there is none, as with dockerd: it may be by its next
+ * network.
+ * @throws {EngineError} `invalid-parameter`
  */
 export function wantedPorts(request: PublishRequest, target: PublishingTarget): WantedPort[] {
   const wanted: WantedPort[] = [];
-  for (const [key, bindings] of Object.entries(request.bindings ?? {})) {
+  const asked = Object.entries(request.bindings ?? {});
+  const count = asked.reduce((sum, [, bindings]) => sum + (bindings?.length ?? 0), 0);
+  const addresses = (HostIp: string, protocol: PortProtocol): string[] =>
+    hostAddresses(HostIp, protocol, count > MAX_UNASKED_PROXIES, target);
+  for (const [key, bindings] of asked) {
     const port = parseKey(key);
     for (const { HostIp, HostPort } of bindings ?? [])
-      wanted.push({ ...port, hostAddresses: hostAddresses(HostIp, target), ...parseHostPort(HostPort) });
+      wanted.push({ ...port, hostAddresses: addresses(HostIp, port.protocol), ...parseHostPort(HostPort) });
   }
   if (request.publishAll) {
     const bound = new Set(wanted.map(portKey));
     for (const key of Object.keys(request.exposed ?? {})) {
       const port = parseKey(key);
       if (bound.has(portKey(port))) continue;
-      wanted.push({ ...port, hostAddresses: hostAddresses('', target), firstHostPort: 0, lastHostPort: 0 });
+      wanted.push({
+        ...port,
+        hostAddresses: addresses('', port.protocol),
+        firstHostPort: 0,
+        lastHostPort: 0,
+      });
     }
   }
   const isFixed = (port: WantedPort): number =>
@@ -70,20 +86,22 @@ export function wantedPorts(request: PublishRequest, target: PublishingTarget): 
   return wanted.sort((a, b) => isFixed(a) - isFixed(b) || a.containerPort - b.containerPort);
 }
 
-function hostAddresses(asked: string, { ipv4, ipv6, defaultAddress = '' }: PublishingTarget): string[] {
-  const address = asked === '' ? defaultAddress : asked;
-  if (address === '')
-    return [...(ipv4 === 'translated' ? ['0.0.0.0'] : []), ...(ipv6 === 'translated' ? ['::'] : [])];
+function hostAddresses(
+  asked: string,
+  protocol: PortProtocol,
+  areMany: boolean,
+  { ipv4, ipv6, defaultAddress = '', hasProxy = false }: PublishingTarget,
+): string[] {
+  const address = asked === '' && defaultAddress !== '0.0.0.0' ? defaultAddress : asked;
+  const isProxied = hasProxy && ipv6 === 'none' && ipv4 === 'translated' && protocol !== 'sctp';
+  if (address === '') {
+    const hasIpv6 = ipv6 === 'translated' || (isProxied && !areMany);
+    return [...(ipv4 === 'translated' ? ['0.0.0.0'] : []), ...(hasIpv6 ? ['::'] : [])];
+  }
   if (isIP(address) === 0)
     throw new EngineError('invalid-parameter', `Cannot publish on host address ${address}: not an address`);
-  const way = isIPv4(address) ? ipv4 : ipv6;
-  if (way !== 'none') return way === 'translated' ? [address] : [];
-  throw new EngineError(
-    'invalid-parameter',
-    isIPv4(address)
-      ? `cannot map from IPv4 address ${address} to an IPv6-only container`
-      : `cannot map from IPv6 address ${address} to an IPv4-only container: there is no userland proxy`,
-  );
+  const isReached = isIPv4(address) ? ipv4 === 'translated' : ipv6 === 'translated' || isProxied;
+  return isReached ? [address] : [];
 }
 
 /** `80/tcp` */

@@ -73,6 +73,7 @@ export const syscallNumber = {
   pidfdSendSignal: 424,
   pidfdOpen: 434,
   openat2: 437,
+  pidfdGetfd: 438,
 } as const;
 
 /** errno of the last call on this thread. */

@@ -1,5 +1,5 @@
 import { closeSync, constants, statfsSync } from 'node:fs';
-import { mountFlags, type OverlayMount, type Syscall } from '../syscall.ts';
+import { mountFlags, type BindOptions, type OverlayMount, type Syscall } from '../syscall.ts';
 import { parseIp } from '../netlink/ip-address.ts';
 import { check, cString, errno, libc, open, syscallError, syscallNumber } from './libc.ts';
 import { NetworkNamespaces } from './network-namespace.ts';
@@ -7,6 +7,8 @@ import { withFittingOptions } from './overlay.ts';
 
 const AF_INET = 2;
 const AF_INET6 = 10;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 const AT_FDCWD = -100;
@@ -78,6 +80,9 @@ const pidfdOpen = libc<(number: number, pid: number, flags: number) => number>(
 const pidfdSendSignal = libc<
   (number: number, pidfd: number, signal: number, info: null, flags: number) => number
 >('long syscall(long number, long pidfd, long signal, void *info, long flags)');
+const pidfdGetfd = libc<(number: number, pidfd: number, fd: number, flags: number) => number>(
+  'long syscall(long number, long pidfd, long fd, unsigned long flags)',
+);
 const ioctl = libc<(fd: number, request: number, argument: Buffer) => number>(
   'int ioctl(int fd, unsigned long request, void *argument)',
 );
@@ -131,11 +136,13 @@ export class LinuxSyscall implements Syscall {
     return check(socket(domain, type | SOCK_CLOEXEC_NONBLOCK, protocol), 'socket');
   }
 
-  bind(fd: number, address: string, port: number): number {
+  bind(fd: number, address: string, port: number, options: BindOptions = {}): number {
     const name = socketName(address, port);
     // Otherwise `::` would take the port of IPv4, too.
     if (name.readUInt16LE(0) === AF_INET6)
       check(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, Buffer.of(1, 0, 0, 0), 4), 'setsockopt');
+    if (options.reusesAddress === true)
+      check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, Buffer.of(1, 0, 0, 0), 4), 'setsockopt');
     check(bind(fd, name, name.length), 'bind', `${address}:${port}`);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(name.length, 0);
@@ -267,6 +274,16 @@ export class LinuxSyscall implements Syscall {
   pidfdSendSignal(pidfd: number, signal: number): void {
     const result = pidfdSendSignal(syscallNumber.pidfdSendSignal, pidfd, signal, null, 0);
     check(Number(result), 'pidfd_send_signal', String(pidfd));
+  }
+
+  copyDescriptor(pid: number, fd: number): number {
+    const pidfd = this.pidfdOpen(pid);
+    try {
+      const copy = pidfdGetfd(syscallNumber.pidfdGetfd, pidfd, fd, 0);
+      return check(Number(copy), 'pidfd_getfd', `${fd} of ${pid}`);
+    } finally {
+      closeSync(pidfd);
+    }
   }
 
   setWindowSize(fd: number, rows: number, columns: number): void {

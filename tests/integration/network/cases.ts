@@ -12,11 +12,13 @@ import { userNetworkCases } from './network-cases.ts';
 import { optionCases } from './option-cases.ts';
 import { parentCases } from './parent-cases.ts';
 import { portCases } from './port-cases.ts';
+import { proxyCases } from './proxy-cases.ts';
 import { publishedCases } from './published-cases.ts';
 
 export const networkCases: readonly NetworkCase[] = [
   ...publishedCases,
   ...portCases,
+  ...proxyCases,
   ...isolationCases,
   ...firewallCases,
   ...userNetworkCases,

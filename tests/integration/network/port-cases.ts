@@ -126,15 +126,6 @@ export const portCases: NetworkCase[] = [
     notDockerd: noIpv6,
   },
   {
-    title: 'an IPv6 address to publish on is refused for a container without IPv6',
-    async see(world) {
-      const { code, stderr } = await world.docker('run', '--rm', '-p', '[::1]:8080:80', 'IMAGE', 'true');
-      return [code, /cannot map from IPv6 address ::1 to an IPv4-only container/.test(stderr)];
-    },
-    expected: [125, true],
-    notDockerd: 'it starts a process that translates',
-  },
-  {
     title: 'ports stay reserved while the engine is dead, until their container ends',
     async see(world) {
       const pid = await world
