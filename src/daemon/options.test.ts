@@ -135,6 +135,12 @@ test('buildOptions() reads registries', () => {
   assert.deepEqual(options.engine.registries?.mirrors, ['https://mirror/path/']);
 });
 
+test('buildOptions() refuses to be without a default network', () => {
+  assert.throws(() => buildOptions(parseFlags(['--bridge', 'none'])), {
+    message: /--bridge none is not supported/,
+  });
+});
+
 test('parseSize() reads the units of go-units', () => {
   assert.equal(parseSize('64m'), 67_108_864);
   assert.equal(parseSize('1.5GiB'), 1_610_612_736);

@@ -76,7 +76,7 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
   const ulimits = list('default-ulimit').map(parseUlimit);
   const networkOptions = parseNetworkOptions(list('default-network-opt'));
   const bridge = {
-    ...optional('name', text('bridge')),
+    ...optional('name', bridgeName(text('bridge'))),
     ...optional('bip', text('bip')),
     ...optional('bip6', text('bip6')),
     ...optional('ipv6', given.get('ipv6') === true ? true : undefined),
@@ -182,6 +182,12 @@ export function buildOptions(given: GivenSettings): DaemonOptions {
 
 function minimumVersion(text: string): ApiVersion {
   return text === '' ? minimumApiVersion : parseMinimumVersion(text);
+}
+
+/** @throws {EngineError} for dockerd's word for no default network, which is always there here */
+function bridgeName(text: string | undefined): string | undefined {
+  if (text !== 'none') return text;
+  throw invalid('--bridge none is not supported: leave it out, and start containers with --network none');
 }
 
 function retries(attempts: number | undefined): { attempts: number } | undefined {
