@@ -5,7 +5,6 @@ export { readTar, type TarEntry } from './tar/reader.ts';
 export { mapTar, memberAgain } from './tar/map-tar.ts';
 export { TAR_END, encodeHeader, tarPadding, writeTar, type TarMember, type TarSource } from './tar/writer.ts';
 export { decompress, detectCompression, MAGIC_BYTES, type Compression } from './compression.ts';
-export { inBatches } from './batches.ts';
 export { checkExpansion, type ExpansionLimits } from './expansion.ts';
 export { Growth } from './growth.ts';
 export { gzip } from './gzip.ts';

@@ -24,7 +24,6 @@ import { baseOf, cleanMemberPath, joinRelative, parentOf, type HostPath } from '
 import { ownCopy } from './own-copy.ts';
 import { Parents } from './parents.ts';
 import { emptyDirectory, removeTree } from './remove-tree.ts';
-import { writeWhole } from './write-whole.ts';
 
 const WHITEOUT_PREFIX = '.wh.';
 const WHITEOUT_META = '.wh..wh.';
@@ -56,8 +55,6 @@ export interface TreeWriterOptions {
   /** A directory is never replaced by something else, nor the other way round. */
   noOverwriteDirNonDir?: boolean;
   maxEntries?: number;
-  /** What is large is written on another thread, so that its chunk must not change before settled(). */
-  inBackground?: boolean;
   /** Gets the sha256 of what is in regular files, in hex, by real path; what is not in it has to be read. */
   digests?: Map<string, string>;
 }
@@ -80,7 +77,6 @@ export class TreeWriter implements TarHandler {
   readonly #directories = new Map<string, TarHeader>();
   /** What this archive made, by real path; whiteouts of the merged form leave it alone. */
   readonly #made = new Set<string>();
-  #writing: Promise<void> | undefined;
   /** Names of files that others have, too, by real path. */
   readonly #reused = new Set<string>();
   #file:
@@ -199,14 +195,6 @@ export class TreeWriter implements TarHandler {
     if (file === undefined) return;
     const explicit = file.header.sparse !== null;
     file.content?.update(chunk);
-    // More of the file is to come, with another chunk.
-    if (this.#options.inBackground === true && !explicit && position + chunk.length < file.header.sizeBytes) {
-      this.#writing = writeWhole(file.fd, chunk).catch((error: unknown) => {
-        throw memberError(error, file.header.path);
-      });
-      this.#writing.catch(() => undefined);
-      return;
-    }
     for (let at = 0; at < chunk.length;) {
       try {
         at += writeSync(file.fd, chunk, at, chunk.length - at, explicit ? position + at : null);
@@ -228,11 +216,6 @@ export class TreeWriter implements TarHandler {
     } finally {
       closeSync(file.fd);
     }
-  }
-
-  /** Resolves when what was given is written; with `inBackground` to be waited for before more is given, and at the end. */
-  async settled(): Promise<void> {
-    await this.#writing;
   }
 
   /** Sets what directories look like; call once, after the last member. */

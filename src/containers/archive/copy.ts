@@ -3,7 +3,6 @@ import {
   TarParser,
   TreeWriter,
   decompress,
-  inBatches,
   packFile,
   packTree,
   type Owner,
@@ -93,31 +92,22 @@ export async function writeArchive(
       base,
       noOverwriteDirNonDir: options.noOverwriteDirNonDir,
       maxEntries: limits.maxEntries ?? MAX_ENTRIES,
-      inBackground: true,
       ...(options.owner === undefined ? {} : { owner: options.owner }),
     },
     syscall,
   );
   const parser = new TarParser(writer);
   try {
-    for await (const { bytes } of inBatches(decompress(archive, { limits }), batches)) {
-      await writer.settled();
-      parser.push(bytes);
-    }
-    await writer.settled();
+    for await (const chunk of decompress(archive, { limits })) parser.push(chunk);
     parser.finish();
     writer.finish();
   } catch (error) {
     const kind = isEngineError(error) ? error.kind : 'internal';
     throw new EngineError(kind, `Error processing tar file: ${errorMessage(error)}`, { cause: error });
   } finally {
-    await writer.settled().catch(() => undefined);
     writer.abort();
   }
 }
-
-/** One that is written, one that is filled. */
-const batches = { sizeBytes: 512 * 1024, buffers: 2 };
 
 /** GET /containers/x/export: the root file system, without what is mounted into it. */
 export function exportTree(
